@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Protocol core of the conntrack helpers.
+//!
+//! Bytes, direction and sequence number go in; what was announced comes out. Nothing here knows the kernel, takes
+//! time or memory, or can panic: every access is checked in a way that leaves no panicking branch behind.
+//!
+//! This is a module of each kernel module and, through `lib.rs`, a crate on the host.
+
+pub mod ftp;
+
+mod lines;
+mod newline;
+mod reader;
+mod span;
+mod text;
+
+// Each kernel module uses its part only.
+#[allow(unused_imports)]
+pub use self::{
+    lines::{
+        Cursor,
+        Segment, //
+    },
+    span::Span,
+    text::Text, //
+};
+
+/// Which way a packet goes, as in the kernel's `enum ip_conntrack_dir`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+pub enum Direction {
+    /// From the side that opened the connection, `IP_CT_DIR_ORIGINAL`.
+    Original,
+    /// From the side that accepted it, `IP_CT_DIR_REPLY`.
+    Reply,
+}
+
+impl Direction {
+    /// Returns the other direction.
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Original => Self::Reply,
+            Self::Reply => Self::Original,
+        }
+    }
+}
+
+/// Why a line announces nothing.
+///
+/// Except for [`Reject::Incomplete`] this is final: no further byte changes it. None of these is a reason to drop a
+/// packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+pub enum Reject {
+    /// A line of no interest.
+    NotOurs,
+    /// So far it could become an announcement, but the bytes end too early to know.
+    Incomplete,
+    /// A line that starts like an announcement and then breaks its syntax or limits.
+    Malformed,
+}

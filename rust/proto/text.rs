@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A text of limited length on the stack.
+
+/// A text to put into a payload.
+///
+/// What does not fit is left out; the longest text of each protocol fits.
+pub struct Text {
+    bytes: [u8; Self::CAPACITY],
+    len: usize,
+}
+
+impl Text {
+    /// The longest is FTP's `|2|`, 39 bytes of IPv6 address, `|65535|`: 49 bytes.
+    pub const CAPACITY: usize = 56;
+
+    /// Returns an empty text.
+    pub const fn new() -> Self {
+        Self {
+            bytes: [0; Self::CAPACITY],
+            len: 0,
+        }
+    }
+
+    /// Returns what was written.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Empties it.
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Appends one byte.
+    pub(super) fn push(&mut self, byte: u8) {
+        if let Some(slot) = self.bytes.get_mut(self.len) {
+            *slot = byte;
+            self.len = self.len.saturating_add(1);
+        }
+    }
+
+    /// Appends `number` in decimal.
+    // Once is enough of it: speed is not what matters here.
+    #[inline(never)]
+    pub(super) fn push_decimal(&mut self, number: u16) {
+        let mut digits = [0; 5];
+        let mut left = number;
+        for digit in digits.iter_mut().rev() {
+            *digit = usize::from(left % 10);
+            left /= 10;
+        }
+        self.push_digits(&digits);
+    }
+
+    /// Appends `number` in hexadecimal.
+    pub(super) fn push_hex(&mut self, number: u16) {
+        let mut digits = [0; 4];
+        let mut left = number;
+        for digit in digits.iter_mut().rev() {
+            *digit = usize::from(left & 0xf);
+            left >>= 4;
+        }
+        self.push_digits(&digits);
+    }
+
+    /// Appends `digits`, each less than 16, without leading zeroes.
+    #[inline(never)]
+    fn push_digits(&mut self, digits: &[usize]) {
+        let mut significant = digits;
+        while let [0, tail @ ..] = significant {
+            if tail.is_empty() {
+                break;
+            }
+            significant = tail;
+        }
+        for &digit in significant {
+            self.push(b"0123456789abcdef".get(digit).copied().unwrap_or(b'0'));
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::new()
+    }
+}
