@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+# What people type. What the modules are made of stands in Kbuild.
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+# A kernel tree that can build Rust modules; see scripts/kbuild for the default.
+export KDIR
+
+.DEFAULT_GOAL := all
+.PHONY: all setup newest modules_install install uninstall clean distclean demo test fmt fmt-check \
+	clippy doc shell help
+
+all: ## build the modules
+	@scripts/kbuild modules
+
+setup: ## set up everything that building and testing need, in the cache folder
+	@scripts/setup guest
+
+newest: ## look for a newer stock kernel and set it up
+	@scripts/setup newest
+
+modules_install: all ## install the modules (INSTALL_MOD_PATH= for another root)
+	@scripts/kbuild modules_install INSTALL_MOD_DIR=updates
+
+demo: ## show in a guest what the modules are for
+	@scripts/demo
+
+test: ## run all tests; T=PATTERN only those scenarios of the guest
+	@tests/run $(if $(T),-T '$(T)')
+
+shell: all ## a shell in the test guest, with the modules installed
+	@scripts/vm shell
+
+fmt: ## format the Rust code
+	@scripts/rust fmt
+
+fmt-check: ## fail if the Rust code is not formatted
+	@scripts/rust fmt --check
+
+clippy: ## check the Rust code with the kernel's lints
+	@scripts/rust clippy
+
+doc: ## build the documentation of the code, in build/doc
+	@scripts/rust doc
+
+clean: ## remove what was built
+	@rm -rf build
+
+distclean: clean ## remove the cache folder, too: compilers, kernel, guest
+	@scripts/clean-cache
+
+help: ## this text
+	@echo 'Targets:'
+	@sed -n 's/^\([a-z_-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@echo 'Variables:'
+	@echo '  KDIR=DIR            a kernel tree with Rust metadata to build for'
+	@echo '  T=PATTERN           tests to run, as pytest -k'
+	@echo '  INSTALL_MOD_PATH=   root of the modules_install target'
+	@echo '  IP_CONNTRACK_CACHE= where set-up keeps compilers, kernel and guest'

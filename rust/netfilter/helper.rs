@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Conntrack helpers: what a module implements and how the kernel comes to call it.
+
+use super::{
+    Conn,
+    Packet, //
+};
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use kernel::{
+    bindings::{
+        nlattr,
+        sk_buff, //
+    },
+    error::to_result,
+    ffi::c_int,
+    prelude::*, //
+};
+
+/// The protocol that carries the control connection.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum L4Proto {
+    /// `IPPROTO_TCP`.
+    Tcp = 6,
+}
+
+impl L4Proto {
+    const fn name(self) -> &'static str {
+        match self {
+            L4Proto::Tcp => "TCP",
+        }
+    }
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It goes on, `NF_ACCEPT`.
+    Accept,
+}
+
+impl Verdict {
+    const fn to_c(self) -> c_int {
+        match self {
+            // CAST: 1, see `enum` of verdicts in uapi/linux/netfilter.h.
+            Verdict::Accept => bindings::NF_ACCEPT as c_int,
+        }
+    }
+}
+
+/// How many expectations one connection may have, and how long each.
+///
+/// C type: `struct nf_conntrack_expect_policy`.
+pub(crate) struct ExpectPolicy {
+    /// Number of pending expectations, 1 to 255.
+    pub(crate) max_expected: u32,
+    /// Lifetime in seconds.
+    pub(crate) timeout: u32,
+}
+
+/// A conntrack helper.
+///
+/// The kernel calls it for each packet of the connections that it is attached to, in softirq, with
+/// the RCU read side lock held, possibly on several CPUs at once even for one connection.
+pub(crate) trait Helper: Sized + Sync + 'static {
+    /// Name of the helper, as in `-j CT --helper NAME`; at most 15 bytes.
+    const NAME: &'static CStr;
+
+    /// The protocol of the control connection.
+    const PROTOCOL: L4Proto;
+
+    /// What it may expect.
+    const POLICY: ExpectPolicy;
+
+    /// What is kept for each connection.
+    type State: Copy + Send + 'static;
+
+    /// The state of a new connection. The kernel gives us zeroed memory for it, so this must be a
+    /// value of which all bytes are zero; that is checked when the helper is compiled.
+    const INITIAL: Self::State;
+
+    /// Looks at a packet.
+    fn help(packet: &mut Packet<'_>, conn: &Conn<'_, Self::State>) -> Verdict;
+
+    /// Prepares the state of a connection that ctnetlink injected, as after a failover.
+    fn picked_up(state: &mut Self::State);
+}
+
+/// Adapter from the kernel's callbacks to a [`Helper`].
+struct Adapter<H: Helper>(PhantomData<H>);
+
+impl<H: Helper> Adapter<H> {
+    /// Proof that the zeroed `nf_conn_help.data` holds a valid state.
+    const CHECK: () = {
+        assert!(
+            size_of::<H::State>() <= size_of_data(),
+            "the state does not fit into the kernel's nf_conn_help.data"
+        );
+        assert!(
+            align_of::<H::State>() <= 8,
+            "nf_conn_help.data is aligned to 8 bytes"
+        );
+        let initial = H::INITIAL;
+        let bytes = (&raw const initial).cast::<u8>();
+        let mut i = 0;
+        while i < size_of::<H::State>() {
+            // SAFETY: `i` is inside of the value. Reading padding would not compile.
+            let byte = unsafe { *bytes.add(i) };
+            assert!(byte == 0, "the initial state is not all zero");
+            i += 1;
+        }
+    };
+
+    /// # Safety
+    ///
+    /// Only the kernel may call it, as `nf_conntrack_helper.help` of the helper `H`.
+    unsafe extern "C" fn help(
+        skb: *mut sk_buff,
+        protoff: u32,
+        ct: *mut bindings::nf_conn,
+        info: bindings::ip_conntrack_info,
+    ) -> c_int {
+        // SAFETY: `nf_confirm` gives us a packet that is in nobody else's hands, with `protoff` the
+        // offset of the transport header.
+        let packet = unsafe { Packet::from_raw(skb, protoff) };
+        // SAFETY: The packet holds a reference to `ct`, and netfilter hooks run under the RCU read
+        // side lock. A connection never changes to another helper's callback, and `CHECK` proves
+        // that the zeroed data it started with is a valid state.
+        let conn = unsafe { Conn::<H::State>::from_raw(ct, info) };
+        match (packet, conn) {
+            (Some(mut packet), Some(conn)) => H::help(&mut packet, &conn).to_c(),
+            _ => Verdict::Accept.to_c(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Only the kernel may call it, as `nf_conntrack_helper.from_nlattr` of the helper `H`.
+    unsafe extern "C" fn from_nlattr(_attr: *mut nlattr, ct: *mut bindings::nf_conn) -> c_int {
+        // SAFETY: ctnetlink calls this for a connection that it makes or holds, under the RCU read
+        // side lock, with our helper being the one attached; see `help` for the state.
+        match unsafe { Conn::<H::State>::from_raw(ct, bindings::IP_CT_NEW) } {
+            Some(conn) => {
+                conn.with_state(H::picked_up);
+                0
+            }
+            None => ENOENT.to_errno(),
+        }
+    }
+}
+
+/// Size of the memory that the kernel has for a helper's state of one connection, in bytes.
+const fn size_of_data() -> usize {
+    let help = MaybeUninit::<bindings::nf_conn_help>::uninit();
+    // SAFETY: Only the size of the field is asked for; nothing is read.
+    size_of_val(unsafe { &(*help.as_ptr()).data })
+}
+
+/// Keeps a helper registered.
+///
+/// # Invariants
+///
+/// The pointer is to the kernel's copy of the helper, which is registered.
+pub(crate) struct Registration<H: Helper>(NonNull<bindings::nf_conntrack_helper>, PhantomData<H>);
+
+// SAFETY: The kernel's functions on a registered helper may be called from any thread, and the
+// pointer is not handed out.
+unsafe impl<H: Helper> Send for Registration<H> {}
+// SAFETY: As above.
+unsafe impl<H: Helper> Sync for Registration<H> {}
+
+impl<H: Helper> Registration<H> {
+    /// Registers the helper for IPv4 and IPv6.
+    ///
+    /// Fails with `EBUSY` if the kernel has a helper of this name and protocol already, which is
+    /// the case while its own module is loaded.
+    ///
+    /// C functions: `nf_ct_helper_init`, `nf_conntrack_helper_register`.
+    pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
+        const { Adapter::<H>::CHECK };
+        let policy = bindings::nf_conntrack_expect_policy {
+            max_expected: H::POLICY.max_expected,
+            timeout: H::POLICY.timeout,
+            name: [0; 16],
+        };
+        let mut template = MaybeUninit::<bindings::nf_conntrack_helper>::uninit();
+        let mut registered = ptr::null_mut();
+        // SAFETY: All pointers are valid for the call; the function fills in all of the template.
+        unsafe {
+            bindings::nf_ct_helper_init(
+                template.as_mut_ptr(),
+                // CAST: 0, for any family.
+                bindings::NFPROTO_UNSPEC as u8,
+                H::PROTOCOL as u16,
+                H::NAME.as_char_ptr(),
+                &policy,
+                0,
+                Some(Adapter::<H>::help),
+                Some(Adapter::<H>::from_nlattr),
+                module.as_ptr(),
+            );
+        }
+        // SAFETY: The template was initialised above; the kernel copies it and stores the pointer
+        // to the copy.
+        let result = to_result(unsafe {
+            bindings::nf_conntrack_helper_register(template.as_mut_ptr(), &mut registered)
+        });
+        match result {
+            Ok(()) => {}
+            Err(EBUSY) => {
+                let (name, protocol) = (H::NAME, H::PROTOCOL.name());
+                pr_err!("another module has registered a helper '{name}' for {protocol} already, most likely nf_conntrack_{name}.\n");
+                pr_err!("Only one can be loaded: unload it (modprobe -r nf_nat_{name} nf_conntrack_{name}) and try again.\n");
+                return Err(EBUSY);
+            }
+            Err(error) => {
+                pr_err!(
+                    "the kernel does not register the helper '{}': {error:?}\n",
+                    H::NAME
+                );
+                return Err(error);
+            }
+        }
+        // INVARIANT: The helper was just registered.
+        NonNull::new(registered)
+            .map(|helper| Self(helper, PhantomData))
+            .ok_or(ENOMEM)
+    }
+}
+
+impl<H: Helper> Drop for Registration<H> {
+    fn drop(&mut self) {
+        // Waits until no CPU runs the helper any more, and ends its expectations. Connections that
+        // have it stay, without help.
+        //
+        // SAFETY: By the type invariants the helper is registered.
+        unsafe { bindings::nf_conntrack_helper_unregister(self.0.as_ptr()) };
+    }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe abstractions over the kernel's connection tracking, for writing conntrack helpers.
+//!
+//! A packet comes in through [`helper`], which turns the kernel's pointers into a [`Packet`] and a
+//! [`Conn`] and calls the module's [`Helper`]. What the helper expects leaves as an
+//! [`Expectation`]. Nothing here knows a protocol.
+//!
+//! C headers: [`include/net/netfilter/nf_conntrack_helper.h`](srctree/include/net/netfilter/nf_conntrack_helper.h),
+//! [`include/net/netfilter/nf_conntrack_expect.h`](srctree/include/net/netfilter/nf_conntrack_expect.h).
+
+mod address;
+mod conn;
+mod expect;
+mod helper;
+mod packet;
+pub(crate) mod param;
+
+pub(crate) use self::{
+    conn::Conn,
+    expect::Expectation,
+    helper::{
+        ExpectPolicy,
+        Helper,
+        L4Proto,
+        Registration,
+        Verdict, //
+    },
+    packet::{
+        Packet,
+        TcpSegment, //
+    },
+};

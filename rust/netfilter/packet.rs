@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets on their way through the firewall.
+
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull,
+    slice, //
+};
+use kernel::bindings::{
+    sk_buff,
+    skb_shared_info, //
+};
+
+/// Length of a TCP header without options, in bytes.
+const TCP_HEADER_LEN: usize = 20;
+
+/// The packet at hand, which starts with its network header.
+///
+/// Wraps the kernel's `struct sk_buff`.
+///
+/// # Invariants
+///
+/// The pointer is to a valid packet which nobody else uses for `'a`. Its data begins with the
+/// network header, and the transport header stands `transport` bytes further on.
+pub(crate) struct Packet<'a> {
+    skb: NonNull<sk_buff>,
+    transport: usize,
+    _borrow: PhantomData<&'a mut sk_buff>,
+}
+
+/// What a helper needs to know of a TCP segment.
+#[derive(Clone, Copy)]
+pub(crate) struct TcpSegment {
+    /// Sequence number of the first byte, in host byte order, as its sender counts.
+    pub(crate) seq: u32,
+    /// Where in the packet the payload begins, in bytes.
+    pub(crate) offset: usize,
+    /// Length of the payload in bytes, not 0.
+    pub(crate) len: usize,
+}
+
+/// A stretch of a packet in one piece.
+pub(crate) struct Window<'a> {
+    /// The bytes.
+    pub(crate) bytes: &'a [u8],
+    /// Whether they reach to the end of the packet.
+    pub(crate) is_last: bool,
+}
+
+impl<'a> Packet<'a> {
+    /// Wraps what the kernel hands to a helper; [`None`] for a null pointer.
+    ///
+    /// # Safety
+    ///
+    /// For `'a`, `skb` must be valid and ours alone, with its data beginning at the network
+    /// header and `transport` the offset of the transport header in it.
+    pub(super) unsafe fn from_raw(skb: *mut sk_buff, transport: u32) -> Option<Self> {
+        // INVARIANT: By the requirements of this function.
+        Some(Self {
+            skb: NonNull::new(skb)?,
+            // CAST: `usize` has 64 bits on each architecture that has Rust in the kernel, or 32.
+            transport: transport as usize,
+            _borrow: PhantomData,
+        })
+    }
+
+    /// The length of the packet from the network header on, in bytes.
+    fn len(&self) -> usize {
+        // SAFETY: `skb` is valid by the type invariants.
+        let len = unsafe { (*self.skb.as_ptr()).len };
+        // CAST: As in `from_raw`.
+        len as usize
+    }
+
+    /// The part of the packet that lies in its own buffer (`skb_headlen` bytes).
+    fn linear(&self) -> &[u8] {
+        let skb = self.skb.as_ptr();
+        // SAFETY: `skb` is valid by the type invariants.
+        let (data, len, data_len) = unsafe { ((*skb).data, (*skb).len, (*skb).data_len) };
+        // SAFETY: The buffer has `len - data_len` bytes from `data` on, and nobody else uses it
+        // while `self` exists.
+        unsafe { slice::from_raw_parts(data, len.wrapping_sub(data_len) as usize) }
+    }
+
+    /// The rest of the packet from `offset` on if it lies in one page fragment.
+    fn fragment(&self, offset: usize) -> Option<&[u8]> {
+        // SAFETY: `skb` is valid by the type invariants; the shared info stands at its end.
+        let info =
+            unsafe { &*bindings::skb_end_pointer(self.skb.as_ptr()).cast::<skb_shared_info>() };
+        // Somebody else may write to shared fragments (`sendfile`), so we must not refer to them.
+        if u32::from(info.flags) & bindings::SKBFL_SHARED_FRAG != 0 || !info.frag_list.is_null() {
+            return None;
+        }
+        let last = usize::from(info.nr_frags).checked_sub(1)?;
+        let fragment = info.frags.get(last)?;
+        let len = usize::try_from(fragment.len).ok()?;
+        // How far before the end of the packet, and so of the last fragment, `offset` is.
+        let rest = self.len().checked_sub(offset)?;
+        let start = len.checked_sub(rest)?;
+        // SAFETY: `fragment` is one of the packet's. (It may have no address that the kernel can
+        // use, then this is null.)
+        let data = NonNull::new(unsafe { bindings::skb_frag_address_safe(fragment) })?;
+        // SAFETY: The fragment has `len` bytes at `data`, is not shared, and the packet that holds
+        // it is ours while `self` exists.
+        let bytes = unsafe { slice::from_raw_parts(data.cast::<u8>().as_ptr(), len) };
+        bytes.get(start..)
+    }
+
+    /// What stands in the packet from `offset` on.
+    ///
+    /// In place where the rest of the packet is in one piece, which is the usual case; else the
+    /// first bytes of it, copied to `buffer`. Nothing if there is nothing or it cannot be read.
+    ///
+    /// C function for the copy: `skb_copy_bits`.
+    pub(crate) fn window<'b>(&'b self, offset: usize, buffer: &'b mut [u8]) -> Window<'b> {
+        let linear = self.linear();
+        let len = self.len();
+        let in_place = if linear.len() == len {
+            linear.get(offset..)
+        } else {
+            self.fragment(offset)
+        };
+        if let Some(bytes) = in_place {
+            return Window {
+                bytes,
+                is_last: true,
+            };
+        }
+        let rest = len.saturating_sub(offset);
+        let size = rest.min(buffer.len());
+        let copied = match (
+            buffer.get_mut(..size),
+            i32::try_from(offset),
+            i32::try_from(size),
+        ) {
+            (Some(to), Ok(from), Ok(count)) => {
+                // SAFETY: `skb` is valid by the type invariants, `to` has room for `count` bytes,
+                // and the function itself checks that the packet has them.
+                let result = unsafe {
+                    bindings::skb_copy_bits(self.skb.as_ptr(), from, to.as_mut_ptr().cast(), count)
+                };
+                (result == 0).then_some(&*to)
+            }
+            _ => None,
+        };
+        Window {
+            bytes: copied.unwrap_or_default(),
+            is_last: size == rest || copied.is_none(),
+        }
+    }
+
+    /// The packet's TCP segment; [`None`] if it has no payload or is not whole.
+    pub(crate) fn tcp(&self) -> Option<TcpSegment> {
+        let mut buffer = [0; TCP_HEADER_LEN];
+        let header = match self.linear().get(self.transport..) {
+            Some(header) if header.len() >= TCP_HEADER_LEN => header,
+            _ => self.window(self.transport, &mut buffer).bytes,
+        };
+        // RFC 9293 section 3.1: sequence number at byte 4; data offset, counted in words of four
+        // bytes, in the upper half of byte 12.
+        let &[_, _, _, _, s0, s1, s2, s3, _, _, _, _, data_offset, ..] = header else {
+            return None;
+        };
+        let header_len = usize::from(data_offset >> 4).wrapping_mul(4);
+        let offset = self.transport.wrapping_add(header_len);
+        match self.len().checked_sub(offset) {
+            None | Some(0) => None,
+            Some(len) => Some(TcpSegment {
+                seq: u32::from_be_bytes([s0, s1, s2, s3]),
+                offset,
+                len,
+            }),
+        }
+    }
+
+    /// The last byte of the packet.
+    pub(crate) fn last_byte(&self) -> Option<u8> {
+        let mut buffer = [0; 1];
+        self.window(self.len().checked_sub(1)?, &mut buffer)
+            .bytes
+            .last()
+            .copied()
+    }
+}
