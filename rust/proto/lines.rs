@@ -12,8 +12,8 @@ use super::{
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 pub struct Segment {
-    /// Sequence number of the first payload byte in host byte order, as its sender counts (before any adjustment for
-    /// what NAT rewrote).
+    /// Sequence number of the first payload byte in host byte order, as its sender counts (before
+    /// any adjustment for what NAT rewrote).
     pub seq: u32,
     /// Length of the payload in bytes.
     pub len: usize,
@@ -42,7 +42,8 @@ impl Cursor {
         self.offset = self.offset.saturating_sub(by);
     }
 
-    /// Notes that in the bytes last given `new_len` others have taken the place of `span`, which is before the cursor.
+    /// Notes that in the bytes last given `new_len` others have taken the place of `span`, which is
+    /// before the cursor.
     pub fn replaced(&mut self, span: Span, new_len: usize) {
         self.offset = self
             .offset
@@ -50,9 +51,11 @@ impl Cursor {
             .saturating_add(new_len);
     }
 
-    /// Goes to the beginning of the first line for which `classify` gives something, and returns that.
+    /// Goes to the beginning of the first line for which `classify` gives something, and returns
+    /// that.
     ///
-    /// Else goes to where the next bytes have to begin: to a line that is [`Reject::Incomplete`] or to the end.
+    /// Else goes to where the next bytes have to begin: to a line that is [`Reject::Incomplete`] or
+    /// to the end.
     #[inline]
     pub(super) fn find_line<T>(
         &mut self,
@@ -88,8 +91,9 @@ impl Cursor {
 
 /// Remembers the last two line starts of one direction by their sequence numbers.
 ///
-/// Two, as mainline: where the segment seen last began, so that its retransmission is known again, and where the next
-/// one will begin. All zeroes is the initial state, and no bit pattern is invalid.
+/// Two, as mainline: where the segment seen last began, so that its retransmission is known again,
+/// and where the next one will begin. All zeroes is the initial state, and no bit pattern is
+/// invalid.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 #[repr(C)]
@@ -123,7 +127,8 @@ impl Lines {
             Ok(len) => len,
         };
         if self.known == 0 {
-            // The first segment after the handshake begins a line, one after a failover most probably.
+            // The first segment after the handshake begins a line, one after a failover most
+            // probably.
             self.known = 1;
             self.starts = [segment.seq; 2];
         }

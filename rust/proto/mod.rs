@@ -2,8 +2,9 @@
 
 //! Protocol core of the conntrack helpers.
 //!
-//! Bytes, direction and sequence number go in; what was announced comes out. Nothing here knows the kernel, takes
-//! time or memory, or can panic: every access is checked in a way that leaves no panicking branch behind.
+//! Bytes, direction and sequence number go in; what was announced comes out. Nothing here knows the
+//! kernel, takes time or memory, or can panic: every access is checked in a way that leaves no
+//! panicking branch behind.
 //!
 //! This is a module of each kernel module and, through `lib.rs`, a crate on the host.
 
@@ -48,8 +49,8 @@ impl Direction {
 
 /// Why a line announces nothing.
 ///
-/// Except for [`Reject::Incomplete`] this is final: no further byte changes it. None of these is a reason to drop a
-/// packet.
+/// Except for [`Reject::Incomplete`] this is final: no further byte changes it. None of these is a
+/// reason to drop a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 pub enum Reject {

@@ -31,7 +31,8 @@ pub(super) fn skip_line(bytes: &[u8]) -> Option<&[u8]> {
 
 /// Returns the offset of the first newline in a word.
 fn find(word: [u8; BYTES]) -> Option<usize> {
-    // A newline becomes 0. Only a byte of 0, or one above such a byte, borrows into its top bit from a clear one.
+    // A newline becomes 0, from which subtracting 1 borrows. Bytes after it in memory are above
+    // it in the word and may be hit by that borrow, those before are not.
     let zeroed = usize::from_le_bytes(word) ^ NEWLINES;
     let hits = zeroed.wrapping_sub(ONES) & !zeroed & TOPS;
     if hits == 0 {

@@ -6,8 +6,9 @@ use super::Reject;
 
 /// A position in bytes.
 ///
-/// A byte that does not fit is not consumed. Every method gives [`Reject::Incomplete`] where the bytes end, so that what
-/// is built of them is determined by the bytes it has consumed and the one behind them.
+/// A byte that does not fit is not consumed. Every method gives [`Reject::Incomplete`] where the
+/// bytes end, so that what is built of them is determined by the bytes it has consumed and the one
+/// behind them.
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -48,7 +49,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Consumes one byte, which must be `wanted`.
-    pub(super) fn expect(&mut self, wanted: u8) -> Result<(), Reject> {
+    pub(super) fn one(&mut self, wanted: u8) -> Result<(), Reject> {
         if self.peek()? != wanted {
             return Err(Reject::Malformed);
         }

@@ -8,7 +8,8 @@ use core::ops::Range;
 ///
 /// # Invariants
 ///
-/// `start + len` does not overflow and is not behind the end of the bytes in which the span was found.
+/// `start + len` does not overflow and is not behind the end of the bytes in which the span was
+/// found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 pub struct Span {

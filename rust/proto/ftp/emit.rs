@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writes what [`super::parse`] reads.
+//! Writes what [`super::parse()`] reads.
 
 use core::{
     net::{
@@ -18,8 +18,8 @@ use super::{
 
 /// Writes into `text` what is to take the place of an announcement's span, and returns it.
 ///
-/// For [`Kind::Epsv`] the address does not matter. Returns [`None`] if `kind` has no way to say it: [`Kind::Port`] and
-/// [`Kind::Pasv`] know IPv4 only.
+/// For [`Kind::Epsv`] the address does not matter. Returns [`None`] if `kind` has no way to say it:
+/// [`Kind::Port`] and [`Kind::Pasv`] know IPv4 only.
 pub fn emit(kind: Kind, address: IpAddr, port: NonZeroU16, text: &mut Text) -> Option<&[u8]> {
     text.clear();
     match (kind, address) {

@@ -2,8 +2,8 @@
 
 //! FTP, RFC 959, with the extensions of RFC 2428.
 //!
-//! The client announces with `PORT` or `EPRT` where it listens for the data connection, or the server with reply 227 or
-//! 229. This finds such lines in a control connection.
+//! The client announces with `PORT` or `EPRT` where it listens for the data connection, or the
+//! server with reply 227 or 229. This finds such lines in a control connection.
 
 mod emit;
 mod parse;
@@ -52,13 +52,14 @@ pub enum Kind {
 pub struct Announcement {
     /// Its form.
     pub kind: Kind,
-    /// The address announced; [`None`] for [`Kind::Epsv`], which means the one of the control connection.
+    /// The address announced; [`None`] for [`Kind::Epsv`], which means the one of the control
+    /// connection.
     ///
     /// Nothing says that the sender may announce it: that is for the caller to judge.
     pub address: Option<IpAddr>,
     /// The TCP port announced.
     pub port: NonZeroU16,
-    /// What [`emit`] writes anew: `h1,h2,h3,h4,p1,p2`, or from the first delimiter to the last.
+    /// What [`emit()`] writes anew: `h1,h2,h3,h4,p1,p2`, or from the first delimiter to the last.
     pub span: Span,
 }
 
@@ -71,10 +72,22 @@ pub struct Announcement {
 pub struct Session {
     original: Lines,
     reply: Lines,
+    told: Told,
 }
 
-// The kernel has 32 bytes for it in `struct nf_conn_help`, of which some are kept for later.
-const _: () = assert!(size_of::<Session>() <= 24);
+/// The announcement that NAT rewrote last: where it stood, and the port that the other side was
+/// told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+#[repr(C)]
+struct Told {
+    seq: u32,
+    port: u16,
+    reserved: u16,
+}
+
+// What the kernel has for it in `struct nf_conn_help`.
+const _: () = assert!(size_of::<Session>() <= 32);
 
 impl Session {
     /// Returns the state of a new connection.
@@ -82,6 +95,32 @@ impl Session {
         Self {
             original: Lines::new(),
             reply: Lines::new(),
+            told: Told {
+                seq: 0,
+                port: 0,
+                reserved: 0,
+            },
+        }
+    }
+
+    /// Notes that the other side was told `port` in the place of the announcement at `seq`.
+    pub fn tell(&mut self, seq: u32, port: NonZeroU16) {
+        self.told = Told {
+            seq,
+            port: port.get(),
+            reserved: 0,
+        };
+    }
+
+    /// Returns the port that the other side was told in the place of the announcement at `seq`, if
+    /// that was the last.
+    ///
+    /// The retransmission of an announcement must say the same as the first.
+    pub fn told(&self, seq: u32) -> Option<NonZeroU16> {
+        if self.told.seq == seq {
+            NonZeroU16::new(self.told.port)
+        } else {
+            None
         }
     }
 
@@ -94,9 +133,10 @@ impl Session {
 
     /// Takes note of a segment and returns a cursor at its beginning for [`Self::next`].
     ///
-    /// To be called once for each segment with payload, retransmitted ones too. A segment begins a line if it begins
-    /// where an earlier one ended in a newline, or if it is the very first. For the first this is not certain, but
-    /// looking at the rest of a line as a line does no harm, while missing a line does.
+    /// To be called once for each segment with payload, retransmitted ones too. A segment begins a
+    /// line if it begins where an earlier one ended in a newline, or if it is the very first. For
+    /// the first this is not certain, but looking at the rest of a line as a line does no harm,
+    /// while missing a line does.
     pub fn enter(&mut self, direction: Direction, segment: Segment) -> Cursor {
         let lines = match direction {
             Direction::Original => &mut self.original,
@@ -105,12 +145,13 @@ impl Session {
         lines.enter(segment)
     }
 
-    /// Returns the next announcement from `cursor` on, with the cursor behind it; [`None`] if there is none.
+    /// Returns the next announcement from `cursor` on, with the cursor behind it; [`None`] if there
+    /// is none.
     ///
-    /// `bytes` is the payload or a window of it. Where it ends, a line which may be an announcement but is not whole
-    /// yet is left, with the cursor at its beginning. A window that is not the last of its payload must have at least
-    /// [`LINE_MAX`] bytes; then the cursor always advances, and the next window begins at [`Cursor::offset`] (see
-    /// [`Cursor::slide`]).
+    /// `bytes` is the payload or a window of it. Where it ends, a line which may be an announcement
+    /// but is not whole yet is left, with the cursor at its beginning. A window that is not the
+    /// last of its payload must have at least [`LINE_MAX`] bytes; then the cursor always advances,
+    /// and the next window begins at [`Cursor::offset`] (see [`Cursor::slide`]).
     ///
     /// It takes time linear in the length of `bytes` behind the cursor.
     pub fn next(

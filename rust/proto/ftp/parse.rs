@@ -2,7 +2,8 @@
 
 //! Parses one line.
 //!
-//! The result is determined by a prefix: once it is not [`Reject::Incomplete`] no further byte changes it.
+//! The result is determined by a prefix: once it is not [`Reject::Incomplete`] no further byte
+//! changes it.
 
 use core::{
     net::{
@@ -126,8 +127,8 @@ fn port(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
     }
 }
 
-/// Takes the first run of digits and commas that has the form, wherever it stands: RFC 1123 section 4.1.2.6 warns that
-/// the text around it, parentheses included, is anything.
+/// Takes the first run of digits and commas that has the form, wherever it stands: RFC 1123 section
+/// 4.1.2.6 warns that the text around it, parentheses included, is anything.
 fn pasv(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
     loop {
         match reader.peek()? {
@@ -169,7 +170,7 @@ fn eprt(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
         return Err(Reject::Malformed);
     }
     reader.bump();
-    reader.expect(delimiter)?;
+    reader.one(delimiter)?;
     let address = if family == b'1' {
         let mut octets = [0; 4];
         reader.octets(b'.', &mut octets)?;
@@ -177,9 +178,9 @@ fn eprt(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
     } else {
         IpAddr::V6(ipv6(reader, delimiter)?)
     };
-    reader.expect(delimiter)?;
+    reader.one(delimiter)?;
     let port = reader.number()?;
-    reader.expect(delimiter)?;
+    reader.one(delimiter)?;
     Ok(Fields {
         address: Some(address),
         port,
@@ -187,7 +188,8 @@ fn eprt(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
     })
 }
 
-/// Consumes a delimiter of RFC 2428, any printable character but here not a digit, which could not delimit a number.
+/// Consumes a delimiter of RFC 2428, any printable character but here not a digit, which could not
+/// delimit a number.
 fn delimiter(reader: &mut Reader<'_>) -> Result<u8, Reject> {
     let byte = reader.peek()?;
     if !byte.is_ascii_graphic() || byte.is_ascii_digit() {
@@ -238,9 +240,9 @@ fn epsv(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
 /// Consumes `|||port|`.
 fn extended_port(reader: &mut Reader<'_>) -> Result<u16, Reject> {
     let delimiter = delimiter(reader)?;
-    reader.expect(delimiter)?;
-    reader.expect(delimiter)?;
+    reader.one(delimiter)?;
+    reader.one(delimiter)?;
     let port = reader.number()?;
-    reader.expect(delimiter)?;
+    reader.one(delimiter)?;
     Ok(port)
 }
