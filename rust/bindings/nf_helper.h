@@ -22,3 +22,4 @@
 #include <net/netfilter/nf_conntrack_helper.h>
 #include <net/netfilter/nf_conntrack_seqadj.h>
 #include <net/netfilter/nf_nat.h>
+#include <net/netfilter/nf_nat_helper.h>

@@ -102,6 +102,39 @@ impl<'a, S: Copy> Conn<'a, S> {
         address::from_c(&tuple.dst.u3, tuple.src.l3num)
     }
 
+    /// Whether addresses or ports of the connection are translated.
+    pub(crate) fn is_natted(&self) -> bool {
+        // SAFETY: `ct` is valid by the type invariants. Other bits of the word may change, those of
+        // NAT were set before any helper runs.
+        let status = unsafe { (&raw const (*self.ct.as_ptr()).status).read_volatile() };
+        // CAST: Lossless, `unsigned long` has at least 32 bits.
+        status & bindings::IPS_NAT_MASK as usize != 0
+    }
+
+    /// Whether the kernel can correct the sequence numbers after a rewrite that changed the
+    /// length.
+    pub(super) fn has_sequence_adjustment(&self) -> bool {
+        // SAFETY: `ct` is valid by the type invariants.
+        !unsafe { bindings::nfct_seqadj(self.as_ptr()) }.is_null()
+    }
+
+    /// Notes that what a packet with `seq`, and its retransmissions, carry to the other side has
+    /// become longer by `growth` bytes.
+    ///
+    /// To be called once for each packet, after all its rewrites: the kernel remembers one place.
+    ///
+    /// C function: `nf_ct_seqadj_set`.
+    pub(crate) fn adjust_sequence(&self, seq: u32, growth: i32) {
+        // SAFETY: `ct` is valid by the type invariants. `ct->lock`, which the function takes, is
+        // not held: `with_state` lends no `Conn`.
+        unsafe { bindings::nf_ct_seqadj_set(self.as_ptr(), self.info, seq.to_be(), growth) };
+    }
+
+    /// What the kernel says of the packet's relation to the connection.
+    pub(super) fn info(&self) -> bindings::ip_conntrack_info {
+        self.info
+    }
+
     /// Runs `f` on the helper's state of this connection, with the connection's lock held.
     ///
     /// No lock is shared between connections. The kernel takes the same lock in sequence

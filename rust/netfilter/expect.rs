@@ -9,6 +9,7 @@ use super::{
 };
 use crate::bindings;
 use core::{
+    mem::ManuallyDrop,
     net::IpAddr,
     num::NonZeroU16,
     ptr::{
@@ -67,6 +68,21 @@ impl Expectation {
         }
         // INVARIANT: It is initialised, and `nf_ct_expect_alloc` gave us the one reference.
         Some(Self(exp))
+    }
+
+    /// Wraps a pointer to an expectation without taking a reference.
+    ///
+    /// # Safety
+    ///
+    /// `exp` must be valid and initialised as long as the result is in use.
+    pub(super) unsafe fn borrow(exp: NonNull<bindings::nf_conntrack_expect>) -> ManuallyDrop<Self> {
+        // INVARIANT: The reference is the caller's; `ManuallyDrop` keeps it so.
+        ManuallyDrop::new(Self(exp))
+    }
+
+    /// The pointer to the expectation, valid as long as `self`.
+    pub(super) fn as_ptr(&self) -> *mut bindings::nf_conntrack_expect {
+        self.0.as_ptr()
     }
 
     /// Tells the kernel to expect the connection.

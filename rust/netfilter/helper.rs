@@ -46,6 +46,8 @@ impl L4Proto {
 pub(crate) enum Verdict {
     /// It goes on, `NF_ACCEPT`.
     Accept,
+    /// It is lost, `NF_DROP`; its sender will send it again.
+    Drop,
 }
 
 impl Verdict {
@@ -53,6 +55,8 @@ impl Verdict {
         match self {
             // CAST: 1, see `enum` of verdicts in uapi/linux/netfilter.h.
             Verdict::Accept => bindings::NF_ACCEPT as c_int,
+            // CAST: 0.
+            Verdict::Drop => bindings::NF_DROP as c_int,
         }
     }
 }
@@ -234,6 +238,11 @@ impl<H: Helper> Registration<H> {
         NonNull::new(registered)
             .map(|helper| Self(helper, PhantomData))
             .ok_or(ENOMEM)
+    }
+
+    /// The pointer to the registered helper.
+    pub(super) fn as_ptr(&self) -> *mut bindings::nf_conntrack_helper {
+        self.0.as_ptr()
     }
 }
 

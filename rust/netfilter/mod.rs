@@ -10,9 +10,11 @@
 //! [`include/net/netfilter/nf_conntrack_expect.h`](srctree/include/net/netfilter/nf_conntrack_expect.h).
 
 mod address;
+pub(crate) mod assign;
 mod conn;
 mod expect;
 mod helper;
+pub(crate) mod nat;
 mod packet;
 pub(crate) mod param;
 

@@ -175,6 +175,12 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// The pointer to the packet and the offset of its transport header.
+    pub(super) fn as_raw(&self) -> (*mut sk_buff, u32) {
+        // CAST: It came as `u32`, see `from_raw`.
+        (self.skb.as_ptr(), self.transport as u32)
+    }
+
     /// The last byte of the packet.
     pub(crate) fn last_byte(&self) -> Option<u8> {
         let mut buffer = [0; 1];

@@ -6,31 +6,133 @@
 //! the parameters of conntrack helpers have always been in sysfs.
 
 use core::{
-    sync::atomic::AtomicBool, //
+    ffi::CStr,
+    sync::atomic::{
+        AtomicBool,
+        AtomicU16,
+        AtomicU32,
+        Ordering, //
+    },
 };
 use kernel::{
     bindings,
-    module_param::KernelParam, //
+    module_param::KernelParam,
+    prelude::*, //
 };
+
+/// Up to [`Ports::MAX`] port numbers, for a static that is a module parameter.
+///
+/// The kernel's parameter code writes it when the module is loaded and reads it for sysfs.
+#[repr(C)]
+pub(crate) struct Ports {
+    list: [AtomicU16; Self::MAX],
+    count: AtomicU32,
+}
+
+impl Ports {
+    /// How many there may be.
+    pub(crate) const MAX: usize = 16;
+
+    /// One port, the default.
+    pub(crate) const fn new(default: u16) -> Self {
+        let mut list = [const { AtomicU16::new(0) }; Self::MAX];
+        list[0] = AtomicU16::new(default);
+        Self {
+            list,
+            count: AtomicU32::new(1),
+        }
+    }
+
+    /// Whether `port`, in host byte order, is one of them.
+    pub(crate) fn contains(&self, port: u16) -> bool {
+        // CAST: At most `MAX`.
+        let count = self.count.load(Ordering::Relaxed) as usize;
+        let list = self.list.get(..count).unwrap_or_default();
+        list.iter()
+            .any(|known| known.load(Ordering::Relaxed) == port)
+    }
+
+    /// Refuses what is no port.
+    pub(crate) fn check(&self) -> Result {
+        if self.contains(0) {
+            pr_err!(
+                "ports=0 is no port; give up to {} numbers from 1 to 65535, as in ports=21,2121.\n",
+                Self::MAX
+            );
+            return Err(EINVAL);
+        }
+        Ok(())
+    }
+
+    /// The record that `param_array_ops` works with.
+    pub(crate) const fn array(&'static self) -> Array {
+        Array(bindings::kparam_array {
+            max: Self::MAX as u32,
+            elemsize: size_of::<u16>() as u32,
+            num: self.count.as_ptr(),
+            ops: &raw const bindings::param_ops_ushort,
+            elem: (&raw const self.list).cast_mut().cast(),
+        })
+    }
+}
+
+/// A `kparam_array` in a static.
+#[repr(transparent)]
+pub(crate) struct Array(bindings::kparam_array);
+
+// SAFETY: The kernel's parameter code serialises all access; we have none.
+unsafe impl Sync for Array {}
 
 /// Makes the entry that the kernel's parameter code reads for a bool.
 ///
 /// `value` is set by `param_set_bool`, which stores a `bool`; all other uses are atomic loads.
-pub(crate) const fn kernel_param(
-    name: &'static core::ffi::CStr,
+pub(crate) const fn bool_entry(
+    name: &'static CStr,
     value: &'static AtomicBool,
     permissions: u16,
+) -> KernelParam {
+    let target = bindings::kernel_param__bindgen_ty_1 {
+        arg: value.as_ptr().cast(),
+    };
+    entry(
+        name,
+        &raw const bindings::param_ops_bool,
+        target,
+        permissions,
+    )
+}
+
+/// Makes the entry that the kernel's parameter code reads for a list of ports.
+pub(crate) const fn ports_entry(
+    name: &'static CStr,
+    array: &'static Array,
+    permissions: u16,
+) -> KernelParam {
+    let target = bindings::kernel_param__bindgen_ty_1 {
+        arr: &raw const array.0,
+    };
+    entry(
+        name,
+        &raw const bindings::param_array_ops,
+        target,
+        permissions,
+    )
+}
+
+const fn entry(
+    name: &'static CStr,
+    ops: *const bindings::kernel_param_ops,
+    target: bindings::kernel_param__bindgen_ty_1,
+    perm: u16,
 ) -> KernelParam {
     KernelParam::new(bindings::kernel_param {
         name: kernel::str::as_char_ptr_in_const_context(name),
         mod_: (&raw const bindings::__this_module).cast_mut(),
-        ops: &raw const bindings::param_ops_bool,
-        perm: permissions,
+        ops,
+        perm,
         level: -1,
         flags: 0,
-        __bindgen_anon_1: bindings::kernel_param__bindgen_ty_1 {
-            arg: value.as_ptr().cast(),
-        },
+        __bindgen_anon_1: target,
     })
 }
 
@@ -45,42 +147,72 @@ pub(crate) const fn bytes<const N: usize>(text: &str) -> [u8; N] {
     to
 }
 
-/// Declares a bool parameter and makes a static of its name, an `AtomicBool`.
+/// A C string out of a text that ends in NUL.
+pub(crate) const fn c_str(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(name) => name,
+        Err(_) => panic!("the name has a NUL byte"),
+    }
+}
+
+/// Declares a module parameter and makes a static of its name.
 ///
-/// It shows up in `modinfo`, in `/sys/module/*/parameters` with the given mode, and on the command
+/// - `name: bool = default` makes an `AtomicBool`,
+/// - `name: ports = default` makes a [`Ports`].
+///
+/// It shows up in `modinfo`, with the given mode in `/sys/module/*/parameters`, and on the command
 /// line of modprobe.
-macro_rules! bool_param {
-    ($name:ident, $permissions:literal, $default:literal, $description:literal) => {
+macro_rules! module_param {
+    ($name:ident: bool = $default:literal, $permissions:literal, $description:literal) => {
         #[allow(non_upper_case_globals)]
         static $name: ::core::sync::atomic::AtomicBool =
             ::core::sync::atomic::AtomicBool::new($default);
 
+        $crate::netfilter::param::module_param!(@describe $name, "bool", $description);
         const _: () = {
             use $crate::netfilter::param;
 
             #[link_section = "__param"]
             #[used(compiler)]
-            static PARAM: ::kernel::module_param::KernelParam = param::kernel_param(
-                match ::core::ffi::CStr::from_bytes_with_nul(
-                    concat!(stringify!($name), "\0").as_bytes(),
-                ) {
-                    Ok(name) => name,
-                    Err(_) => panic!("the name has a NUL byte"),
-                },
+            static PARAM: ::kernel::module_param::KernelParam = param::bool_entry(
+                param::c_str(concat!(stringify!($name), "\0")),
                 &$name,
                 $permissions,
             );
+        };
+    };
+    ($name:ident: ports = $default:literal, $permissions:literal, $description:literal) => {
+        #[allow(non_upper_case_globals)]
+        static $name: $crate::netfilter::param::Ports =
+            $crate::netfilter::param::Ports::new($default);
 
+        $crate::netfilter::param::module_param!(@describe $name, "array of ushort", $description);
+        const _: () = {
+            use $crate::netfilter::param;
+
+            static ARRAY: param::Array = $name.array();
+
+            #[link_section = "__param"]
+            #[used(compiler)]
+            static PARAM: ::kernel::module_param::KernelParam = param::ports_entry(
+                param::c_str(concat!(stringify!($name), "\0")),
+                &ARRAY,
+                $permissions,
+            );
+        };
+    };
+    (@describe $name:ident, $type:literal, $description:literal) => {
+        const _: () = {
             const TEXT: &str = concat!("parm=", stringify!($name), ":", $description, "\0");
             #[link_section = ".modinfo"]
             #[used(compiler)]
-            static PARM: [u8; TEXT.len()] = param::bytes(TEXT);
+            static PARM: [u8; TEXT.len()] = $crate::netfilter::param::bytes(TEXT);
 
-            const TYPE: &str = concat!("parmtype=", stringify!($name), ":bool\0");
+            const TYPE: &str = concat!("parmtype=", stringify!($name), ":", $type, "\0");
             #[link_section = ".modinfo"]
             #[used(compiler)]
-            static PARMTYPE: [u8; TYPE.len()] = param::bytes(TYPE);
+            static PARMTYPE: [u8; TYPE.len()] = $crate::netfilter::param::bytes(TYPE);
         };
     };
 }
-pub(crate) use bool_param;
+pub(crate) use module_param;

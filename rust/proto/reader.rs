@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
         let mut between = false;
         for octet in octets {
             if between {
-                self.expect(separator)?;
+                self.one(separator)?;
             }
             *octet = u8::try_from(self.number()?).map_err(|_| Reject::Malformed)?;
             between = true;

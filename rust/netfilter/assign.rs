@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Automatic assignment: attaching a helper to new connections to its ports.
+//!
+//! Mainline once did this inside of conntrack. Here it is a netfilter hook that runs when NAT is
+//! settled and the connection is not confirmed yet; its helper is called first right after. It
+//! acts only where conntrack has been already and never turns it on. An explicit choice
+//! (`-j CT --helper`, nft `ct helper set`, `NOTRACK`) was made earlier, and wins.
+
+use super::{
+    helper::Registration,
+    param::Ports,
+    Helper, //
+};
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    ptr,
+    sync::atomic::{
+        AtomicPtr,
+        Ordering, //
+    },
+};
+use kernel::{
+    alloc::flags::GFP_KERNEL,
+    bindings::{
+        callback_head,
+        list_head,
+        net,
+        pernet_operations,
+        register_pernet_subsys,
+        sk_buff,
+        unregister_pernet_subsys, //
+    },
+    error::to_result,
+    ffi::{
+        c_int,
+        c_uint,
+        c_void, //
+    },
+    prelude::*,
+    types::Opaque, //
+};
+
+/// A helper that is attached to new connections to its ports.
+pub(crate) trait AutoAssign: Helper {
+    /// The ports of the server that make a connection one of the helper's.
+    fn ports() -> &'static Ports;
+
+    /// A static of the module, for nothing else.
+    fn shared() -> &'static Shared;
+}
+
+/// What the kernel's callbacks, which get no pointer of ours, find in a static.
+///
+/// # Invariants
+///
+/// While an [`Assignment`] exists, `helper` is the registered helper and `hooks` points to the
+/// records of [`HOOKS`]`.len()` hooks.
+pub(crate) struct Shared {
+    helper: AtomicPtr<bindings::nf_conntrack_helper>,
+    hooks: AtomicPtr<bindings::nf_hook_ops>,
+}
+
+impl Shared {
+    /// Empty, for the static.
+    pub(crate) const fn new() -> Self {
+        Self {
+            helper: AtomicPtr::new(ptr::null_mut()),
+            hooks: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+}
+
+/// Where the hooks are: the last stops of a connection's first packet before it is confirmed.
+// CAST: `NFPROTO_*` are small.
+const HOOKS: [(u8, c_uint); 4] = [
+    (bindings::NFPROTO_IPV4 as u8, bindings::NF_INET_LOCAL_IN),
+    (bindings::NFPROTO_IPV4 as u8, bindings::NF_INET_POST_ROUTING),
+    (bindings::NFPROTO_IPV6 as u8, bindings::NF_INET_LOCAL_IN),
+    (bindings::NFPROTO_IPV6 as u8, bindings::NF_INET_POST_ROUTING),
+];
+
+/// Keeps the hooks in place, in all network namespaces.
+///
+/// # Invariants
+///
+/// `pernet` is registered, and `hooks` in each namespace.
+pub(crate) struct Assignment<H: AutoAssign> {
+    pernet: KBox<Opaque<pernet_operations>>,
+    _hooks: KBox<[bindings::nf_hook_ops; HOOKS.len()]>,
+    _helper: PhantomData<H>,
+}
+
+// SAFETY: Nothing of it is touched by us while it is registered.
+unsafe impl<H: AutoAssign> Send for Assignment<H> {}
+// SAFETY: As above.
+unsafe impl<H: AutoAssign> Sync for Assignment<H> {}
+
+impl<H: AutoAssign> Assignment<H> {
+    /// Starts to attach the helper. The result must not outlive the registration, and only one may
+    /// exist at a time.
+    ///
+    /// C functions: `register_pernet_subsys`, `nf_register_net_hooks`.
+    pub(crate) fn new(registration: &Registration<H>) -> Result<Self> {
+        let mut hooks = KBox::new(
+            HOOKS.map(|(pf, hooknum)| {
+                let null = list_head {
+                    next: ptr::null_mut(),
+                    prev: ptr::null_mut(),
+                };
+                bindings::nf_hook_ops {
+                    list: null,
+                    rcu: callback_head {
+                        next: ptr::null_mut(),
+                        func: None,
+                    },
+                    hook: Some(hook::<H>),
+                    dev: ptr::null_mut(),
+                    priv_: ptr::null_mut(),
+                    pf,
+                    _bitfield_align_1: [],
+                    _bitfield_1: Default::default(),
+                    hooknum,
+                    priority: bindings::NF_IP_PRI_CONNTRACK_HELPER,
+                }
+            }),
+            GFP_KERNEL,
+        )?;
+        let pernet = KBox::new(
+            Opaque::new(pernet_operations {
+                init: Some(net_init::<H>),
+                exit: Some(net_exit::<H>),
+                ..pernet_operations::default()
+            }),
+            GFP_KERNEL,
+        )?;
+        let shared = H::shared();
+        // INVARIANT: Set before the first callback can run.
+        shared
+            .helper
+            .store(registration.as_ptr(), Ordering::Release);
+        shared.hooks.store(hooks.as_mut_ptr(), Ordering::Release);
+        // SAFETY: `pernet` is initialised and stays where it is until `drop` has unregistered it.
+        to_result(unsafe { register_pernet_subsys(pernet.get()) })?;
+        Ok(Self {
+            pernet,
+            _hooks: hooks,
+            _helper: PhantomData,
+        })
+    }
+}
+
+impl<H: AutoAssign> Drop for Assignment<H> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants it is registered.
+        unsafe { unregister_pernet_subsys(self.pernet.get()) };
+        // Until no packet is in a hook any more.
+        //
+        // SAFETY: An FFI call with no additional requirements; modules are unloaded in process
+        // context.
+        unsafe { kernel::bindings::synchronize_rcu() };
+    }
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as `init` of a registered `pernet_operations`.
+unsafe extern "C" fn net_init<H: AutoAssign>(net: *mut net) -> c_int {
+    let hooks = H::shared().hooks.load(Ordering::Acquire);
+    // SAFETY: `net` is valid; by the invariants of `Shared` so are the hooks.
+    unsafe { bindings::nf_register_net_hooks(net, hooks, HOOKS.len() as c_uint) }
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as `exit` of a registered `pernet_operations`.
+unsafe extern "C" fn net_exit<H: AutoAssign>(net: *mut net) {
+    let hooks = H::shared().hooks.load(Ordering::Acquire);
+    // SAFETY: `net` is valid; by the invariants of `Shared` so are the hooks.
+    unsafe { bindings::nf_unregister_net_hooks(net, hooks, HOOKS.len() as c_uint) };
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as a netfilter hook.
+unsafe extern "C" fn hook<H: AutoAssign>(
+    _priv: *mut c_void,
+    skb: *mut sk_buff,
+    _state: *const bindings::nf_hook_state,
+) -> c_uint {
+    // SAFETY: Netfilter hooks are given a valid packet.
+    let nfct = unsafe { (*skb)._nfct };
+    // What `nf_ct_get` does: the low bits tell the packet's relation, the others are the pointer.
+    let info = nfct & 7;
+    let ct = (nfct & !7) as *mut bindings::nf_conn;
+    if info == bindings::IP_CT_NEW as usize && !ct.is_null() {
+        // SAFETY: The packet holds a reference to `ct`.
+        unsafe { assign::<H>(ct) };
+    }
+    bindings::NF_ACCEPT
+}
+
+/// Attaches the helper to a connection if it is a new one to one of the helper's ports.
+///
+/// # Safety
+///
+/// `ct` must be valid, and the RCU read side lock held.
+#[inline(never)]
+unsafe fn assign<H: AutoAssign>(ct: *mut bindings::nf_conn) {
+    const DECIDED: u32 = bindings::IPS_CONFIRMED
+        | bindings::IPS_TEMPLATE
+        | bindings::IPS_HELPER
+        | bindings::IPS_EXPECTED;
+    // SAFETY: `ct` is valid by the requirements of this function.
+    let (status, reply) = unsafe { ((*ct).status as u32, (*ct).tuplehash[1].tuple) };
+    // The server as it sees itself: DNAT is undone in the reply direction.
+    //
+    // SAFETY: Each field of the union is a plain integer.
+    let port = u16::from_be(unsafe { reply.src.u.all });
+    if status & DECIDED != 0
+        || reply.dst.protonum != H::PROTOCOL as u8
+        || !H::ports().contains(port)
+    {
+        return;
+    }
+    // SAFETY: An unconfirmed connection belongs to the one packet that we have at hand, so it may
+    // be extended. What was found before extending it is not used after, since it may move.
+    unsafe {
+        if !bindings::nfct_help(ct).is_null() {
+            return;
+        }
+        if status & bindings::IPS_NAT_MASK != 0 && bindings::nfct_seqadj(ct).is_null() {
+            // Without it rewrites that change a length are not done.
+            bindings::nfct_seqadj_ext_add(ct);
+        }
+        let help = bindings::nf_ct_helper_ext_add(ct, kernel::bindings::GFP_ATOMIC);
+        let helper = H::shared().helper.load(Ordering::Acquire);
+        if !help.is_null() && bindings::refcount_inc_not_zero(&raw mut (*helper).ct_refcnt) {
+            // `rcu_assign_pointer`: others see the helper only once it is complete.
+            (*(&raw mut (*help).helper).cast::<AtomicPtr<bindings::nf_conntrack_helper>>())
+                .store(helper, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The NAT half of a helper, which is a module of its own.
+//!
+//! The conntrack half exports a [`Slot`] under the name `ip_nat_*_hook`; while the NAT half is
+//! loaded the slot holds a pointer to its [`NatHelper`]. Both halves are built from one tree.
+//!
+//! C headers: [`include/net/netfilter/nf_nat_helper.h`](srctree/include/net/netfilter/nf_nat_helper.h).
+
+mod port;
+mod rewrite;
+
+use super::{
+    Conn,
+    Expectation,
+    Packet, //
+};
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    num::NonZeroU16,
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicPtr,
+        Ordering, //
+    },
+};
+use kernel::{
+    alloc::flags::GFP_KERNEL,
+    bindings::sk_buff,
+    ffi::c_void,
+    prelude::*,
+    types::Opaque, //
+};
+
+/// What the NAT half made of an announcement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) enum Outcome {
+    /// It was rewritten.
+    Rewritten {
+        /// By how many bytes the packet became longer.
+        growth: i32,
+        /// The port that the other side is told.
+        port: NonZeroU16,
+    },
+    /// It stays as it is and nothing is expected; the packet goes on.
+    Unchanged,
+    /// It could not be rewritten for want of memory; the packet is to be dropped, and its
+    /// retransmission tried again.
+    NoMemory,
+}
+
+/// The NAT half of a helper.
+pub(crate) trait NatHelper: Sized + 'static {
+    /// Name of the module, `ip_nat_` and the helper's; at most 15 bytes.
+    const NAME: &'static CStr;
+
+    /// What the conntrack half found.
+    type Announcement: Copy + 'static;
+
+    /// Rewrites `found`, of which the bytes begin at offset `base` of the packet, and registers
+    /// the expectation accordingly, on `wanted` port if that can be had.
+    fn nat(
+        packet: &mut Packet<'_>,
+        conn: &Conn<'_, ()>,
+        base: usize,
+        found: Self::Announcement,
+        wanted: NonZeroU16,
+        expectation: &Expectation,
+    ) -> Outcome;
+}
+
+/// The C-callable form of [`NatHelper::nat`].
+///
+/// Both modules are compiled from the same source, so Rust types may be passed by pointer.
+type NatFn<A> = unsafe extern "C" fn(
+    skb: *mut sk_buff,
+    transport: u32,
+    ct: *mut bindings::nf_conn,
+    info: bindings::ip_conntrack_info,
+    base: usize,
+    found: *const A,
+    wanted: NonZeroU16,
+    exp: NonNull<bindings::nf_conntrack_expect>,
+    outcome: *mut Outcome,
+);
+
+/// Where the conntrack half finds the NAT half.
+///
+/// # Invariants
+///
+/// The pointer is null or a `NatFn<A>`, which stays valid for an RCU grace period after it was
+/// taken out.
+#[repr(transparent)]
+pub(crate) struct Slot<A>(AtomicPtr<c_void>, PhantomData<fn(A)>);
+
+impl<A: Copy> Slot<A> {
+    /// An empty slot.
+    pub(crate) const fn new() -> Self {
+        // INVARIANT: Null.
+        Self(AtomicPtr::new(core::ptr::null_mut()), PhantomData)
+    }
+
+    /// Has the NAT half rewrite `found`; [`None`] if there is none.
+    ///
+    /// See [`NatHelper::nat`].
+    pub(crate) fn nat<S: Copy>(
+        &self,
+        packet: &mut Packet<'_>,
+        conn: &Conn<'_, S>,
+        base: usize,
+        found: A,
+        wanted: NonZeroU16,
+        expectation: &Expectation,
+    ) -> Option<Outcome> {
+        let function = self.0.load(Ordering::Acquire);
+        if function.is_null() {
+            return None;
+        }
+        // SAFETY: By the type invariants this is a `NatFn<A>`. It stays valid until the end of the
+        // RCU read side critical section that a `Conn` is evidence of.
+        let function = unsafe { core::mem::transmute::<*mut c_void, NatFn<A>>(function) };
+        let (skb, transport) = packet.as_raw();
+        let mut outcome = Outcome::Unchanged;
+        // SAFETY: The pointers are those of valid objects that we hold for the call.
+        unsafe {
+            function(
+                skb,
+                transport,
+                conn.as_ptr(),
+                conn.info(),
+                base,
+                &found,
+                wanted,
+                NonNull::new_unchecked(expectation.as_ptr()),
+                &mut outcome,
+            );
+        }
+        Some(outcome)
+    }
+}
+
+/// Declares the slot of a helper and exports it, for the conntrack half.
+///
+/// The assembly is what `EXPORT_SYMBOL_GPL` emits.
+macro_rules! export_slot {
+    ($name:ident, $announcement:ty) => {
+        #[no_mangle]
+        #[allow(non_upper_case_globals)]
+        pub(crate) static $name: $crate::netfilter::nat::Slot<$announcement> =
+            $crate::netfilter::nat::Slot::new();
+
+        ::core::arch::global_asm!(
+            ".section \".export_symbol\",\"a\"",
+            concat!("__export_symbol_", stringify!($name), ":"),
+            ".asciz \"GPL\"",
+            ".ascii \"\\0\"",
+            ".balign 8",
+            concat!(".quad ", stringify!($name)),
+            ".previous",
+        );
+    };
+}
+pub(crate) use export_slot;
+
+/// Imports the slot of a helper, for the NAT half, and makes a function of its name.
+macro_rules! import_slot {
+    ($name:ident, $announcement:ty) => {
+        fn $name() -> &'static $crate::netfilter::nat::Slot<$announcement> {
+            extern "C" {
+                #[allow(improper_ctypes)]
+                static $name: $crate::netfilter::nat::Slot<$announcement>;
+            }
+            // SAFETY: The conntrack half exports it under this name and type, and cannot be
+            // unloaded while a module that uses it is loaded.
+            unsafe { &$name }
+        }
+    };
+}
+pub(crate) use import_slot;
+
+/// Keeps the NAT half of a helper registered: in its slot and by its name.
+///
+/// # Invariants
+///
+/// `entry` is in the kernel's list of NAT helpers, and `slot` holds `N`'s function.
+pub(crate) struct Registration<N: NatHelper> {
+    slot: &'static Slot<N::Announcement>,
+    entry: KBox<Opaque<bindings::nf_conntrack_nat_helper>>,
+}
+
+// SAFETY: The list entry is touched by the kernel only, under its own lock.
+unsafe impl<N: NatHelper> Send for Registration<N> {}
+// SAFETY: As above.
+unsafe impl<N: NatHelper> Sync for Registration<N> {}
+
+impl<N: NatHelper> Registration<N> {
+    /// Registers the NAT half.
+    ///
+    /// C function: `nf_nat_helper_register`.
+    pub(crate) fn new(
+        slot: &'static Slot<N::Announcement>,
+        module: &'static ThisModule,
+    ) -> Result<Self> {
+        let mut helper = bindings::nf_conntrack_nat_helper {
+            list: kernel::bindings::list_head {
+                next: core::ptr::null_mut(),
+                prev: core::ptr::null_mut(),
+            },
+            mod_name: [0; 16],
+            module: module.as_ptr(),
+        };
+        for (to, from) in helper.mod_name.iter_mut().zip(N::NAME.to_bytes()) {
+            // CAST: The kernel's `char` is unsigned.
+            *to = *from as kernel::ffi::c_char;
+        }
+        let entry = KBox::new(Opaque::new(helper), GFP_KERNEL)?;
+        // SAFETY: The entry is initialised, and stays where it is until `drop` has taken it out.
+        unsafe { bindings::nf_nat_helper_register(entry.get()) };
+        let function: NatFn<N::Announcement> = nat_callback::<N>;
+        // INVARIANT: Both were just done.
+        slot.0.store(function as *mut c_void, Ordering::Release);
+        Ok(Self { slot, entry })
+    }
+}
+
+impl<N: NatHelper> Drop for Registration<N> {
+    fn drop(&mut self) {
+        self.slot.0.store(core::ptr::null_mut(), Ordering::Release);
+        // SAFETY: By the type invariants the entry is in the list.
+        unsafe { bindings::nf_nat_helper_unregister(self.entry.get()) };
+        // Until no packet is in our function any more, and nobody looks at the entry.
+        //
+        // SAFETY: An FFI call with no additional requirements; modules are unloaded in process
+        // context.
+        unsafe { kernel::bindings::synchronize_rcu() };
+    }
+}
+
+/// # Safety
+///
+/// Only [`Slot::nat`] may call it, for the slot that `N` is registered in.
+unsafe extern "C" fn nat_callback<N: NatHelper>(
+    skb: *mut sk_buff,
+    transport: u32,
+    ct: *mut bindings::nf_conn,
+    info: bindings::ip_conntrack_info,
+    base: usize,
+    found: *const N::Announcement,
+    wanted: NonZeroU16,
+    exp: NonNull<bindings::nf_conntrack_expect>,
+    outcome: *mut Outcome,
+) {
+    // SAFETY: `Slot::nat` passes the packet that it has for itself.
+    let packet = unsafe { Packet::from_raw(skb, transport) };
+    // SAFETY: As above; a state of no bytes is always valid.
+    let conn = unsafe { Conn::<()>::from_raw(ct, info) };
+    // SAFETY: As above.
+    let (found, expectation) = unsafe { (*found, Expectation::borrow(exp)) };
+    if let (Some(mut packet), Some(conn)) = (packet, conn) {
+        let result = N::nat(&mut packet, &conn, base, found, wanted, &expectation);
+        // SAFETY: As above.
+        unsafe { *outcome = result };
+    }
+}
