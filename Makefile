@@ -19,8 +19,13 @@ setup: ## set up everything that building and testing need, in the cache folder
 newest: ## look for a newer stock kernel and set it up
 	@scripts/setup newest
 
-modules_install: all ## install the modules (INSTALL_MOD_PATH= for another root)
-	@scripts/kbuild modules_install INSTALL_MOD_DIR=updates
+install: all ## install the modules and their modprobe.d file (INSTALL_MOD_PATH= for another root)
+	@scripts/install
+
+modules_install: install ## the same, by the name that kernel people type
+
+uninstall: ## take away what install put there
+	@scripts/install --uninstall
 
 demo: ## show in a guest what the modules are for
 	@scripts/demo
