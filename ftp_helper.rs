@@ -30,6 +30,11 @@ use netfilter::{
         module_param,
         Ports, //
     },
+    stream::{
+        self,
+        LineHelper,
+        Place, //
+    },
     Conn,
     ExpectPolicy,
     Expectation,
@@ -37,11 +42,12 @@ use netfilter::{
     L4Proto,
     Packet,
     Registration,
-    TcpSegment,
     Verdict, //
 };
 use proto::{
     ftp,
+    Cursor,
+    Direction,
     Segment, //
 };
 
@@ -112,10 +118,7 @@ impl Helper for Ftp {
         if !conn.is_established() {
             return Verdict::Accept;
         }
-        match packet.tcp() {
-            Some(segment) => look(packet, conn, segment),
-            None => Verdict::Accept,
-        }
+        stream::look::<Ftp>(packet, conn)
     }
 
     fn picked_up(state: &mut ftp::Session) {
@@ -134,109 +137,73 @@ impl AutoAssign for Ftp {
     }
 }
 
-/// Looks for announcements in each line of a segment.
-fn look(packet: &mut Packet<'_>, conn: &Conn<'_, ftp::Session>, segment: TcpSegment) -> Verdict {
-    let direction = conn.direction();
-    let ends_in_newline = packet.last_byte() == Some(b'\n');
-    let mut cursor = conn.with_state(|session| {
-        session.enter(
-            direction,
-            Segment {
-                seq: segment.seq,
-                len: segment.len,
-                ends_in_newline,
-            },
-        )
-    });
-    let mut buffer = [0; ftp::LINE_MAX];
-    let mut offset = segment.offset;
-    // By how much NAT has made the packet longer.
-    let mut growth = 0i32;
-    loop {
-        let window = packet.window(offset, &mut buffer);
-        let is_last = window.is_last;
-        match conn.with_state(|session| session.next(direction, window.bytes, &mut cursor)) {
-            Some(found) => match expect(packet, conn, segment, offset, growth, found) {
-                Outcome::Rewritten { growth: by, .. } => {
-                    // CAST: Lossless, `isize` has at least 32 bits here.
-                    let len = found.span.len().saturating_add_signed(by as isize);
-                    cursor.replaced(found.span, len);
-                    growth = growth.wrapping_add(by);
-                }
-                Outcome::Unchanged => {}
-                Outcome::NoMemory => return Verdict::Drop,
-            },
-            None if is_last || cursor.offset() == 0 => break,
-            None => {
-                let done = cursor.offset();
-                offset = offset.saturating_add(done);
-                cursor.slide(done);
-            }
-        }
-    }
-    if growth != 0 {
-        conn.adjust_sequence(segment.seq, growth);
-    }
-    Verdict::Accept
-}
+impl LineHelper for Ftp {
+    type Found = ftp::Announcement;
 
-/// Expects the data connection that was announced; where there is NAT, has the announcement
-/// rewritten.
-///
-/// `base` is the offset in the packet that `found` is relative to.
-fn expect(
-    packet: &mut Packet<'_>,
-    conn: &Conn<'_, ftp::Session>,
-    segment: TcpSegment,
-    base: usize,
-    growth: i32,
-    found: ftp::Announcement,
-) -> Outcome {
-    let direction = conn.direction();
-    let announcer = conn.source(direction);
-    let mut foreign = None;
-    if let Some(address) = found.address {
-        if address != announcer {
+    const LINE_MAX: usize = ftp::LINE_MAX;
+
+    fn enter(session: &mut ftp::Session, direction: Direction, segment: Segment) -> Cursor {
+        session.enter(direction, segment)
+    }
+
+    fn next(
+        session: &mut ftp::Session,
+        direction: Direction,
+        bytes: &[u8],
+        cursor: &mut Cursor,
+    ) -> Option<ftp::Announcement> {
+        session.next(direction, bytes, cursor)
+    }
+
+    /// Expects the data connection that was announced; where there is NAT, has the announcement
+    /// rewritten.
+    fn found(
+        packet: &mut Packet<'_>,
+        conn: &Conn<'_, ftp::Session>,
+        place: Place,
+        found: ftp::Announcement,
+    ) -> Outcome {
+        let direction = conn.direction();
+        let announcer = conn.source(direction);
+        let foreign = found.address.filter(|address| *address != announcer);
+        if let Some(address) = foreign {
             // A server that sends its clients elsewhere may be meant so, but it is also how holes
             // are torn into the network behind (CVE-2002-0060 and the FTP bounce attack).
             if !loose.load(Ordering::Relaxed) || address.is_ipv4() != announcer.is_ipv4() {
                 return Outcome::Unchanged;
             }
-            foreign = Some(address);
         }
-    }
-    let opener = direction.opposite();
-    // Where the connection goes to as its opener sees it: NAT may lie between.
-    let destination = foreign.unwrap_or(conn.destination(opener));
-    let source = conn.source(opener);
-    let Some(expectation) = Expectation::new(conn, source, destination, L4Proto::Tcp, found.port)
-    else {
-        // The data connection will fail, the session goes on.
-        return Outcome::Unchanged;
-    };
-    if foreign.is_none() && conn.is_natted() {
-        // The stream position of the announcement, as its sender counts.
-        let at = base
-            .saturating_add(found.span.start())
-            .saturating_sub(segment.offset);
-        let seq = segment
-            .seq
-            .wrapping_add(at as u32)
-            .wrapping_sub(growth as u32);
-        let wanted = conn
-            .with_state(|session| session.told(seq))
-            .unwrap_or(found.port);
-        let outcome = ip_nat_ftp_hook.nat(packet, conn, base, found, wanted, &expectation);
-        if let Some(outcome) = outcome {
-            if let Outcome::Rewritten { port, .. } = outcome {
-                if port != found.port {
-                    conn.with_state(|session| session.tell(seq, port));
+        let opener = direction.opposite();
+        let source = conn.source(opener);
+        // Where the connection goes to as its opener sees it: NAT may lie between.
+        let destination = foreign.unwrap_or(conn.destination(opener));
+        let Some(expectation) =
+            Expectation::new(conn, source, destination, L4Proto::Tcp, found.port)
+        else {
+            // The data connection will fail, the session goes on.
+            return Outcome::Unchanged;
+        };
+        // Somebody else's address means nothing to our NAT.
+        if foreign.is_none() && conn.is_natted() {
+            // What was rewritten once must be rewritten the same way when it is sent again.
+            let seq = place.seq_of(found.span);
+            let wanted = conn
+                .with_state(|session| session.told(seq))
+                .unwrap_or(found.port);
+            if let Some(outcome) =
+                ip_nat_ftp_hook.nat(packet, conn, place.base, found, wanted, &expectation)
+            {
+                match outcome {
+                    Outcome::Rewritten { port, .. } if port != found.port => {
+                        conn.with_state(|session| session.tell(seq, port));
+                    }
+                    _ => {}
                 }
+                return outcome;
             }
-            return outcome;
         }
+        // If there is no room for it the data connection fails, the session goes on.
+        let _ = expectation.register();
+        Outcome::Unchanged
     }
-    // If there is no room for it the data connection fails, the session goes on.
-    let _ = expectation.register();
-    Outcome::Unchanged
 }

@@ -17,6 +17,7 @@ mod helper;
 pub(crate) mod nat;
 mod packet;
 pub(crate) mod param;
+pub(crate) mod stream;
 
 pub(crate) use self::{
     conn::Conn,

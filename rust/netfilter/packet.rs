@@ -108,27 +108,28 @@ impl<'a> Packet<'a> {
         bytes.get(start..)
     }
 
-    /// What stands in the packet from `offset` on.
-    ///
-    /// In place where the rest of the packet is in one piece, which is the usual case; else the
-    /// first bytes of it, copied to `buffer`. Nothing if there is nothing or it cannot be read.
-    ///
-    /// C function for the copy: `skb_copy_bits`.
-    pub(crate) fn window<'b>(&'b self, offset: usize, buffer: &'b mut [u8]) -> Window<'b> {
+    /// The rest of the packet from `offset` on, if it lies in one piece, which is the usual case.
+    pub(crate) fn in_place(&self, offset: usize) -> Option<&[u8]> {
         let linear = self.linear();
-        let len = self.len();
-        let in_place = if linear.len() == len {
+        if linear.len() == self.len() {
             linear.get(offset..)
         } else {
             self.fragment(offset)
-        };
-        if let Some(bytes) = in_place {
+        }
+    }
+
+    /// What stands in the packet from `offset` on: all of it in place where that is possible, else
+    /// the first bytes of it, copied to `buffer`. Nothing if there is nothing or it cannot be read.
+    ///
+    /// C function for the copy: `skb_copy_bits`.
+    pub(crate) fn window<'b>(&'b self, offset: usize, buffer: &'b mut [u8]) -> Window<'b> {
+        if let Some(bytes) = self.in_place(offset) {
             return Window {
                 bytes,
                 is_last: true,
             };
         }
-        let rest = len.saturating_sub(offset);
+        let rest = self.len().saturating_sub(offset);
         let size = rest.min(buffer.len());
         let copied = match (
             buffer.get_mut(..size),
@@ -179,14 +180,5 @@ impl<'a> Packet<'a> {
     pub(super) fn as_raw(&self) -> (*mut sk_buff, u32) {
         // CAST: It came as `u32`, see `from_raw`.
         (self.skb.as_ptr(), self.transport as u32)
-    }
-
-    /// The last byte of the packet.
-    pub(crate) fn last_byte(&self) -> Option<u8> {
-        let mut buffer = [0; 1];
-        self.window(self.len().checked_sub(1)?, &mut buffer)
-            .bytes
-            .last()
-            .copied()
     }
 }

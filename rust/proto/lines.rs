@@ -4,8 +4,7 @@
 
 use super::{
     newline,
-    Reject,
-    Span, //
+    Reject, //
 };
 
 /// A TCP segment with payload, of which the bytes are looked at separately.
@@ -42,13 +41,10 @@ impl Cursor {
         self.offset = self.offset.saturating_sub(by);
     }
 
-    /// Notes that in the bytes last given `new_len` others have taken the place of `span`, which is
-    /// before the cursor.
-    pub fn replaced(&mut self, span: Span, new_len: usize) {
-        self.offset = self
-            .offset
-            .saturating_sub(span.len())
-            .saturating_add(new_len);
+    /// Notes that what is before the cursor has become longer by `by` bytes.
+    pub fn grow(&mut self, by: i32) {
+        let by = isize::try_from(by).unwrap_or_default();
+        self.offset = self.offset.saturating_add_signed(by);
     }
 
     /// Goes to the beginning of the first line for which `classify` gives something, and returns

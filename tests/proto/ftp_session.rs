@@ -318,7 +318,9 @@ fn rewriting() {
             )
             .unwrap();
             bytes.splice(found.span.start()..found.span.end(), new.iter().copied());
-            cursor.replaced(found.span, new.len());
+            let growth =
+                i32::try_from(new.len()).unwrap() - i32::try_from(found.span.len()).unwrap();
+            cursor.grow(growth);
             assert_eq!(cursor.offset(), found.span.start() + new.len());
         }
         assert_eq!(seen, [1025, 1026, 1027]);
