@@ -105,13 +105,16 @@ struct Ftp;
 impl Helper for Ftp {
     const NAME: &'static CStr = c"ftp";
     const PROTOCOL: L4Proto = L4Proto::Tcp;
-    const POLICY: ExpectPolicy = ExpectPolicy {
-        max_expected: 1,
-        timeout: 5 * 60,
-    };
 
     type State = ftp::Session;
     const INITIAL: ftp::Session = ftp::Session::new();
+
+    fn policy() -> ExpectPolicy {
+        ExpectPolicy {
+            max_expected: 1,
+            timeout: 5 * 60,
+        }
+    }
 
     fn help(packet: &mut Packet<'_>, conn: &Conn<'_, ftp::Session>) -> Verdict {
         // Until there has been traffic both ways nobody knows whether there is a server at all.
@@ -178,7 +181,7 @@ impl LineHelper for Ftp {
         // Where the connection goes to as its opener sees it: NAT may lie between.
         let destination = foreign.unwrap_or(conn.destination(opener));
         let Some(expectation) =
-            Expectation::new(conn, source, destination, L4Proto::Tcp, found.port)
+            Expectation::new(conn, Some(source), destination, L4Proto::Tcp, found.port)
         else {
             // The data connection will fail, the session goes on.
             return Outcome::Unchanged;

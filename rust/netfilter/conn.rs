@@ -12,6 +12,7 @@ use core::{
     net::IpAddr,
     ptr::NonNull, //
 };
+use kernel::time::msecs_to_jiffies;
 
 /// The connection that the packet at hand belongs to, with the state `S` that the helper keeps.
 ///
@@ -100,6 +101,28 @@ impl<'a, S: Copy> Conn<'a, S> {
     pub(crate) fn destination(&self, direction: Direction) -> IpAddr {
         let tuple = self.tuple(direction);
         address::from_c(&tuple.dst.u3, tuple.src.l3num)
+    }
+
+    /// The port that packets of `direction` come from, in host byte order.
+    pub(crate) fn source_port(&self, direction: Direction) -> u16 {
+        // SAFETY: Each field of the union is a plain integer.
+        u16::from_be(unsafe { self.tuple(direction).src.u.all })
+    }
+
+    /// The port that packets of `direction` go to, in host byte order.
+    pub(crate) fn destination_port(&self, direction: Direction) -> u16 {
+        // SAFETY: Each field of the union is a plain integer.
+        u16::from_be(unsafe { self.tuple(direction).dst.u.all })
+    }
+
+    /// Keeps the connection for at least `seconds` from now on, even without traffic.
+    ///
+    /// C function: `nf_ct_refresh`.
+    pub(crate) fn refresh(&self, seconds: u32) {
+        // CAST: No longer than the 49 days that milliseconds can count.
+        let jiffies = msecs_to_jiffies(seconds.saturating_mul(1000)) as u32;
+        // SAFETY: `ct` is valid by the type invariants.
+        unsafe { bindings::nf_ct_refresh(self.as_ptr(), jiffies) };
     }
 
     /// Whether addresses or ports of the connection are translated.

@@ -32,7 +32,8 @@ use kernel::{
 pub(crate) struct Expectation(NonNull<bindings::nf_conntrack_expect>);
 
 impl Expectation {
-    /// Makes an expectation of a connection from `source`, any port, to `destination` and `port`.
+    /// Makes an expectation of a connection from `source`, or anybody, and any port, to
+    /// `destination` and `port`.
     ///
     /// The kernel knows nothing of it until [`Self::register`]. The addresses must be of one
     /// family. [`None`] if there is no memory.
@@ -40,14 +41,14 @@ impl Expectation {
     /// C functions: `nf_ct_expect_alloc`, `nf_ct_expect_init`.
     pub(crate) fn new<S: Copy>(
         master: &Conn<'_, S>,
-        source: IpAddr,
+        source: Option<IpAddr>,
         destination: IpAddr,
         protocol: L4Proto,
         port: NonZeroU16,
     ) -> Option<Self> {
         // SAFETY: `master` is valid by the invariants of `Conn`.
         let exp = NonNull::new(unsafe { bindings::nf_ct_expect_alloc(master.as_ptr()) })?;
-        let source = address::to_c(source);
+        let source = source.map(address::to_c);
         let port = port.get().to_be();
         let family = address::family(destination);
         let destination = address::to_c(destination);
@@ -59,7 +60,7 @@ impl Expectation {
                 exp.as_ptr(),
                 bindings::NF_CT_EXPECT_CLASS_DEFAULT,
                 family,
-                &source,
+                source.as_ref().map_or(ptr::null(), ptr::from_ref),
                 &destination,
                 protocol as u8,
                 ptr::null(),

@@ -31,12 +31,15 @@ use kernel::{
 pub(crate) enum L4Proto {
     /// `IPPROTO_TCP`.
     Tcp = 6,
+    /// `IPPROTO_UDP`.
+    Udp = 17,
 }
 
 impl L4Proto {
     const fn name(self) -> &'static str {
         match self {
             L4Proto::Tcp => "TCP",
+            L4Proto::Udp => "UDP",
         }
     }
 }
@@ -82,8 +85,8 @@ pub(crate) trait Helper: Sized + Sync + 'static {
     /// The protocol of the control connection.
     const PROTOCOL: L4Proto;
 
-    /// What it may expect.
-    const POLICY: ExpectPolicy;
+    /// What it may expect; asked once, when it is registered.
+    fn policy() -> ExpectPolicy;
 
     /// What is kept for each connection.
     type State: Copy + Send + 'static;
@@ -191,9 +194,10 @@ impl<H: Helper> Registration<H> {
     /// C functions: `nf_ct_helper_init`, `nf_conntrack_helper_register`.
     pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
         const { Adapter::<H>::CHECK };
+        let policy = H::policy();
         let policy = bindings::nf_conntrack_expect_policy {
-            max_expected: H::POLICY.max_expected,
-            timeout: H::POLICY.timeout,
+            max_expected: policy.max_expected,
+            timeout: policy.timeout,
             name: [0; 16],
         };
         let mut template = MaybeUninit::<bindings::nf_conntrack_helper>::uninit();

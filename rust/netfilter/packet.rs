@@ -16,6 +16,9 @@ use kernel::bindings::{
 /// Length of a TCP header without options, in bytes.
 const TCP_HEADER_LEN: usize = 20;
 
+/// Length of a UDP header, in bytes.
+const UDP_HEADER_LEN: usize = 8;
+
 /// The packet at hand, which starts with its network header.
 ///
 /// Wraps the kernel's `struct sk_buff`.
@@ -174,6 +177,13 @@ impl<'a> Packet<'a> {
                 len,
             }),
         }
+    }
+
+    /// Where in the packet the payload of its UDP datagram begins, in bytes; [`None`] if it has
+    /// none.
+    pub(crate) fn udp_payload(&self) -> Option<usize> {
+        let offset = self.transport.wrapping_add(UDP_HEADER_LEN);
+        (offset < self.len()).then_some(offset)
     }
 
     /// The pointer to the packet and the offset of its transport header.

@@ -102,6 +102,25 @@ pub(crate) const fn bool_entry(
     )
 }
 
+/// Makes the entry that the kernel's parameter code reads for a number.
+///
+/// `value` is set by `param_set_uint`; all other uses are atomic loads.
+pub(crate) const fn u32_entry(
+    name: &'static CStr,
+    value: &'static AtomicU32,
+    permissions: u16,
+) -> KernelParam {
+    let target = bindings::kernel_param__bindgen_ty_1 {
+        arg: value.as_ptr().cast(),
+    };
+    entry(
+        name,
+        &raw const bindings::param_ops_uint,
+        target,
+        permissions,
+    )
+}
+
 /// Makes the entry that the kernel's parameter code reads for a list of ports.
 pub(crate) const fn ports_entry(
     name: &'static CStr,
@@ -158,61 +177,67 @@ pub(crate) const fn c_str(text: &'static str) -> &'static CStr {
 /// Declares a module parameter and makes a static of its name.
 ///
 /// - `name: bool = default` makes an `AtomicBool`,
+/// - `name: u32 = default` makes an `AtomicU32`,
 /// - `name: ports = default` makes a [`Ports`].
 ///
 /// It shows up in `modinfo`, with the given mode in `/sys/module/*/parameters`, and on the command
 /// line of modprobe.
 macro_rules! module_param {
     ($name:ident: bool = $default:literal, $permissions:literal, $description:literal) => {
-        #[allow(non_upper_case_globals)]
-        static $name: ::core::sync::atomic::AtomicBool =
-            ::core::sync::atomic::AtomicBool::new($default);
-
-        $crate::netfilter::param::module_param!(@describe $name, "bool", $description);
-        const _: () = {
-            use $crate::netfilter::param;
-
-            #[link_section = "__param"]
-            #[used(compiler)]
-            static PARAM: ::kernel::module_param::KernelParam = param::bool_entry(
-                param::c_str(concat!(stringify!($name), "\0")),
-                &$name,
-                $permissions,
-            );
-        };
+        $crate::netfilter::param::module_param!(
+            @scalar $name, AtomicBool, $default, bool_entry, $permissions, "bool", $description
+        );
+    };
+    ($name:ident: u32 = $default:literal, $permissions:literal, $description:literal) => {
+        $crate::netfilter::param::module_param!(
+            @scalar $name, AtomicU32, $default, u32_entry, $permissions, "uint", $description
+        );
     };
     ($name:ident: ports = $default:literal, $permissions:literal, $description:literal) => {
         #[allow(non_upper_case_globals)]
         static $name: $crate::netfilter::param::Ports =
             $crate::netfilter::param::Ports::new($default);
 
-        $crate::netfilter::param::module_param!(@describe $name, "array of ushort", $description);
         const _: () = {
-            use $crate::netfilter::param;
-
-            static ARRAY: param::Array = $name.array();
-
-            #[link_section = "__param"]
-            #[used(compiler)]
-            static PARAM: ::kernel::module_param::KernelParam = param::ports_entry(
-                param::c_str(concat!(stringify!($name), "\0")),
-                &ARRAY,
-                $permissions,
+            static ARRAY: $crate::netfilter::param::Array = $name.array();
+            $crate::netfilter::param::module_param!(
+                @entry $name, ports_entry, &ARRAY, $permissions, "array of ushort", $description
             );
         };
     };
-    (@describe $name:ident, $type:literal, $description:literal) => {
-        const _: () = {
-            const TEXT: &str = concat!("parm=", stringify!($name), ":", $description, "\0");
-            #[link_section = ".modinfo"]
-            #[used(compiler)]
-            static PARM: [u8; TEXT.len()] = $crate::netfilter::param::bytes(TEXT);
+    (@scalar $name:ident, $atomic:ident, $default:literal, $entry:ident, $permissions:literal,
+     $type:literal, $description:literal) => {
+        #[allow(non_upper_case_globals)]
+        static $name: ::core::sync::atomic::$atomic =
+            ::core::sync::atomic::$atomic::new($default);
 
-            const TYPE: &str = concat!("parmtype=", stringify!($name), ":", $type, "\0");
-            #[link_section = ".modinfo"]
-            #[used(compiler)]
-            static PARMTYPE: [u8; TYPE.len()] = $crate::netfilter::param::bytes(TYPE);
+        const _: () = {
+            $crate::netfilter::param::module_param!(
+                @entry $name, $entry, &$name, $permissions, $type, $description
+            );
         };
+    };
+    (@entry $name:ident, $entry:ident, $value:expr, $permissions:literal, $type:literal,
+     $description:literal) => {
+        use $crate::netfilter::param;
+
+        #[link_section = "__param"]
+        #[used(compiler)]
+        static PARAM: ::kernel::module_param::KernelParam = param::$entry(
+            param::c_str(concat!(stringify!($name), "\0")),
+            $value,
+            $permissions,
+        );
+
+        const TEXT: &str = concat!("parm=", stringify!($name), ":", $description, "\0");
+        #[link_section = ".modinfo"]
+        #[used(compiler)]
+        static PARM: [u8; TEXT.len()] = param::bytes(TEXT);
+
+        const TYPE: &str = concat!("parmtype=", stringify!($name), ":", $type, "\0");
+        #[link_section = ".modinfo"]
+        #[used(compiler)]
+        static PARMTYPE: [u8; TYPE.len()] = param::bytes(TYPE);
     };
 }
 pub(crate) use module_param;
