@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where the guest and our modules are; sets up what is missing."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+def cache():
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("IP_CONNTRACK_CACHE") or Path(base) / "ip_conntrack_rust")
+
+
+def setup():
+    """What scripts/setup says: USERLAND, KERNEL, KDIR and GUEST."""
+    made = subprocess.run([TOP / "scripts/setup", "guest"], stdout=subprocess.PIPE, text=True)
+    if made.returncode:
+        sys.exit(made.returncode)
+    return dict(word.split("=", 1) for word in shlex.split(made.stdout))
+
+
+def guest():
+    """$GUEST, else that of scripts/setup."""
+    return Path(os.environ.get("GUEST") or setup()["GUEST"])
+
+
+def our_modules(guest_folder):
+    """What the last build made for the guest's kernel."""
+    release = (guest_folder / "release").read_text().strip()
+    return sorted((TOP / "build" / release).glob("ip_*.ko"))
+
+
+def add_modprobe_conf(payload):
+    """What `make install` puts beside the modules."""
+    payload.add(TOP / "scripts/modprobe.d", "/etc/modprobe.d")
+
+
+def new_output(name):
+    """A folder for the logs of one run; of earlier ones the newest are kept."""
+    folder = cache() / "out"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.iterdir())[:-30]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{os.getpid()}"
