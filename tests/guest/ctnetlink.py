@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Just enough ctnetlink to put a TCP connection into the router's table together with its helper,
+as conntrackd does on the machine that takes over (conntrack -I cannot name a helper)."""
+
+import os
+import socket
+import struct
+
+# <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nfnetlink_conntrack.h>
+NETLINK_NETFILTER, NLMSG_ERROR = 12, 2
+REQUEST, ACK, EXCLUSIVE, CREATE = 0x1, 0x4, 0x200, 0x400
+NEW_CONNECTION = 1 << 8  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW
+NESTED = 0x8000
+TUPLE_ORIG, TUPLE_REPLY, STATUS, PROTOINFO, HELP, TIMEOUT = 1, 2, 3, 4, 5, 7
+TUPLE_IP, TUPLE_PROTO = 1, 2
+IP_ADDRESSES = {socket.AF_INET: (1, 2), socket.AF_INET6: (3, 4)}
+PROTO_NUM, PROTO_SRC_PORT, PROTO_DST_PORT = 1, 2, 3
+PROTOINFO_TCP, TCP_STATE, TCP_FLAGS_ORIG, TCP_FLAGS_REPLY = 1, 1, 4, 5
+HELP_NAME = 1
+SEEN_REPLY, ASSURED, CONFIRMED = 1 << 1, 1 << 2, 1 << 3
+TCP_ESTABLISHED, TCP_BE_LIBERAL = 3, 0x08
+
+
+def create_connection(router, client, server, helper=None):
+    """`client` and `server` are the (address, port) ends of a TCP connection that the table does
+    not know. It is entered as established, with `helper` if one is named."""
+    family = socket.AF_INET6 if ":" in client[0] else socket.AF_INET
+    liberal = struct.pack("BB", TCP_BE_LIBERAL, TCP_BE_LIBERAL)
+    tcp = _attr(TCP_STATE, bytes([TCP_ESTABLISHED])) + _attr(TCP_FLAGS_ORIG, liberal) + _attr(TCP_FLAGS_REPLY, liberal)
+    attributes = (
+        _tuple(TUPLE_ORIG, family, client, server) + _tuple(TUPLE_REPLY, family, server, client)
+        + _attr(STATUS, struct.pack(">I", SEEN_REPLY | ASSURED | CONFIRMED)) + _attr(TIMEOUT, struct.pack(">I", 300))
+        + _attr(PROTOINFO | NESTED, _attr(PROTOINFO_TCP | NESTED, tcp)))
+    if helper:
+        attributes += _attr(HELP | NESTED, _attr(HELP_NAME, helper.encode() + b"\0"))
+    body = struct.pack(">BBH", family, 0, 0) + attributes
+    flags = REQUEST | ACK | CREATE | EXCLUSIVE
+    with router.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as netlink:
+        netlink.bind((0, 0))
+        netlink.send(struct.pack("=IHHII", 16 + len(body), NEW_CONNECTION, flags, 1, 0) + body)
+        answer = netlink.recv(8192)
+    kind, = struct.unpack_from("=H", answer, 4)
+    code, = struct.unpack_from("=i", answer, 16)
+    assert kind == NLMSG_ERROR, f"the kernel answered with message {kind}"
+    if code:
+        raise OSError(-code, os.strerror(-code))
+
+
+def _tuple(kind, family, source, dest):
+    pack = lambda address: socket.inet_pton(family, address)  # noqa: E731
+    source_type, dest_type = IP_ADDRESSES[family]
+    ip = _attr(source_type, pack(source[0])) + _attr(dest_type, pack(dest[0]))
+    proto = (_attr(PROTO_NUM, bytes([socket.IPPROTO_TCP])) + _attr(PROTO_SRC_PORT, struct.pack(">H", source[1]))
+             + _attr(PROTO_DST_PORT, struct.pack(">H", dest[1])))
+    return _attr(kind | NESTED, _attr(TUPLE_IP | NESTED, ip) + _attr(TUPLE_PROTO | NESTED, proto))
+
+
+def _attr(kind, data):
+    return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The scenarios in the guest: one guest for a selection, two side by side for all of them."""
+
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import environment
+from machine import Machine
+from payload import Payload
+
+TOP = Path(__file__).resolve().parents[2]
+GUESTS = 2
+TIMEOUT = 900
+_print_lock = threading.Lock()
+
+
+def run(options, out):
+    """Returns (passed, failed)."""
+    setup = environment.setup()
+    if options.stock:
+        modules = []
+    elif options.modules:
+        modules = sorted(options.modules.glob("ip_*.ko"))
+    else:
+        modules = _build(setup)
+    if modules is None:
+        return 0, 1
+    guests = 1 if options.pattern else GUESTS
+    runs = [None] * guests
+
+    def one(number):
+        runs[number] = _run_guest(setup, modules, options, out / f"guest{number}", number, guests)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(guests)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(count(run)[0] for run in runs), sum(count(run)[1] for run in runs)
+
+
+def count(run):
+    """(passed, failed) of one guest; that something was wrong with the run itself is one failure."""
+    if run is None:
+        return 0, 1
+    for problem in run.problems:
+        _say(f"FAILED        the guest run itself: {problem}\n              logs: {run.out}")
+    return run.outcomes["passed"], run.outcomes["failed"] + bool(run.problems)
+
+
+def _build(setup):
+    """Our modules for the guest's kernel, up to date; None if they cannot be built."""
+    made = subprocess.run([TOP / "scripts/kbuild", "modules"], env={**os.environ, "KDIR": setup["KDIR"]},
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if made.returncode:
+        sys.stdout.write(made.stdout)
+        _say("FAILED        the modules cannot be built")
+        return None
+    return environment.our_modules(Path(setup["GUEST"]))
+
+
+def _run_guest(setup, modules, options, out, number, guests):
+    payload = Payload()
+    payload.add(TOP / "tests/guest", "/tests")
+    environment.add_modprobe_conf(payload)
+    job = ["env", f"HELPER={'stock' if options.stock else 'ours'}", "python3", "-m", "pytest", "--rootdir=/tests",
+           "-c", "/tests/pytest.ini", "/tests"]
+    job += ["-k", options.pattern] if options.pattern else [f"--shard={number}/{guests}"]
+    machine = Machine(setup["GUEST"], environment.cache(), [shlex.join(job)], payload=payload, modules=modules,
+                      smp=options.smp, timeout=TIMEOUT, tests=True)
+    run = machine.run(out, on_result=_show, say=_say)
+    if not run.results:
+        _say((run.out / "job.log").read_text(errors="replace"))
+    return run
+
+
+def _show(result):
+    if "test" not in result:
+        return
+    name = result["test"].removeprefix("tests/")
+    _say(f"{result['outcome'].upper() if result['outcome'] == 'failed' else result['outcome']:7}"
+         f"{result['seconds']:5.1f} s {name}")
+    if result["outcome"] == "failed":
+        _say("".join(f"    | {line}\n" for line in result["text"].splitlines()))
+
+
+def _say(text):
+    with _print_lock:
+        print(text, flush=True)
