@@ -10,26 +10,19 @@ mod bindings;
 #[allow(dead_code, unused_imports, unused_macros)]
 #[path = "rust/netfilter/mod.rs"]
 mod netfilter;
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "rust/proto/mod.rs"]
 mod proto;
 
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use netfilter::{
-    assign::{
-        self,
-        Assignment,
-        AutoAssign, //
-    },
+    assign::auto_assign,
     nat::{
         self,
         Outcome, //
     },
-    param::{
-        module_param,
-        Ports, //
-    },
+    param::module_param,
     stream::{
         self,
         LineHelper,
@@ -39,20 +32,21 @@ use netfilter::{
     ExpectPolicy,
     Expectation,
     Helper,
+    HelperModule,
     L4Proto,
     Packet,
-    Registration,
     Verdict, //
 };
 use proto::{
     ftp,
     Cursor,
     Direction,
-    Segment, //
+    Segment,
+    Span, //
 };
 
 module! {
-    type: FtpModule,
+    type: HelperModule<Ftp>,
     name: "ip_conntrack_ftp",
     authors: ["The ip_conntrack in Rust developers"],
     description: "FTP connection tracking helper, in Rust (replaces nf_conntrack_ftp)",
@@ -60,16 +54,7 @@ module! {
     alias: ["nfct-helper-ftp"],
 }
 
-module_param!(
-    ports: ports = 21,
-    0o444,
-    "Ports of FTP servers, up to 16; new connections to them get the helper (default: 21)"
-);
-module_param!(
-    auto_assign: bool = true,
-    0o444,
-    "Attach the helper to new connections to ports; off: only where a rule says so (default: on)"
-);
+auto_assign!(Ftp, ports = 21, "FTP servers");
 module_param!(
     loose: bool = false,
     0o600,
@@ -77,28 +62,6 @@ module_param!(
 );
 
 nat::export_slot!(ip_nat_ftp_hook, ftp::Announcement);
-
-struct FtpModule {
-    // Dropped in this order.
-    _assignment: Option<Assignment<Ftp>>,
-    _registration: Registration<Ftp>,
-}
-
-impl kernel::Module for FtpModule {
-    fn init(module: &'static ThisModule) -> Result<Self> {
-        ports.check()?;
-        let registration = Registration::new(module)?;
-        let assignment = if auto_assign.load(Ordering::Relaxed) {
-            Some(Assignment::new(&registration)?)
-        } else {
-            None
-        };
-        Ok(Self {
-            _assignment: assignment,
-            _registration: registration,
-        })
-    }
-}
 
 struct Ftp;
 
@@ -129,17 +92,6 @@ impl Helper for Ftp {
     }
 }
 
-impl AutoAssign for Ftp {
-    fn ports() -> &'static Ports {
-        &ports
-    }
-
-    fn shared() -> &'static assign::Shared {
-        static SHARED: assign::Shared = assign::Shared::new();
-        &SHARED
-    }
-}
-
 impl LineHelper for Ftp {
     type Found = ftp::Announcement;
 
@@ -156,6 +108,10 @@ impl LineHelper for Ftp {
         cursor: &mut Cursor,
     ) -> Option<ftp::Announcement> {
         session.next(direction, bytes, cursor)
+    }
+
+    fn span(found: &ftp::Announcement) -> Span {
+        found.span
     }
 
     /// Expects the data connection that was announced; where there is NAT, has the announcement
@@ -188,19 +144,27 @@ impl LineHelper for Ftp {
         };
         // Somebody else's address means nothing to our NAT.
         if foreign.is_none() && conn.is_natted() {
-            // What was rewritten once must be rewritten the same way when it is sent again.
             let seq = place.seq_of(found.span);
-            let wanted = conn
-                .with_state(|session| session.told(seq))
-                .unwrap_or(found.port);
-            if let Some(outcome) =
-                ip_nat_ftp_hook.nat(packet, conn, place.base, found, wanted, &expectation)
-            {
+            let outcome = match conn.with_state(|session| session.told(seq)) {
+                None => ip_nat_ftp_hook.nat(
+                    packet,
+                    conn,
+                    place.base,
+                    found,
+                    found.port,
+                    &expectation,
+                ),
+                // When it is sent again it must read the same, whatever has become of the port.
+                Some(Some(port)) => ip_nat_ftp_hook.rename(packet, conn, place.base, found, port),
+                Some(None) => return Outcome::Unchanged,
+            };
+            if let Some(outcome) = outcome {
                 match outcome {
-                    Outcome::Rewritten { port, .. } if port != found.port => {
-                        conn.with_state(|session| session.tell(seq, port));
+                    Outcome::Rewritten { port, .. } => {
+                        conn.with_state(|session| session.tell(seq, Some(port)));
                     }
-                    _ => {}
+                    Outcome::Unchanged => conn.with_state(|session| session.tell(seq, None)),
+                    Outcome::NoMemory => {}
                 }
                 return outcome;
             }

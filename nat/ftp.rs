@@ -9,7 +9,7 @@ mod bindings;
 #[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../rust/netfilter/mod.rs"]
 mod netfilter;
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 #[path = "../rust/proto/mod.rs"]
 mod proto;
 
@@ -19,37 +19,28 @@ use netfilter::{
     nat::{
         self,
         NatHelper,
-        Outcome, //
+        Outcome,
+        Slot, //
     },
     Conn,
     Expectation,
+    NatModule,
     Packet, //
 };
 use proto::{
-    ftp,
+    ftp::{
+        self,
+        Kind, //
+    },
     Text, //
 };
 
 module! {
-    type: NatFtpModule,
+    type: NatModule<NatFtp>,
     name: "ip_nat_ftp",
     authors: ["The ip_conntrack in Rust developers"],
     description: "FTP NAT helper, in Rust (replaces nf_nat_ftp)",
     license: "GPL",
-}
-
-nat::import_slot!(ip_nat_ftp_hook, ftp::Announcement);
-
-struct NatFtpModule {
-    _registration: nat::Registration<NatFtp>,
-}
-
-impl kernel::Module for NatFtpModule {
-    fn init(module: &'static ThisModule) -> Result<Self> {
-        Ok(Self {
-            _registration: nat::Registration::new(ip_nat_ftp_hook(), module)?,
-        })
-    }
 }
 
 struct NatFtp;
@@ -59,6 +50,10 @@ impl NatHelper for NatFtp {
 
     type Announcement = ftp::Announcement;
 
+    fn slot() -> &'static Slot<Self::Announcement> {
+        nat::import_slot!(ip_nat_ftp_hook, ftp::Announcement)
+    }
+
     fn nat(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
@@ -67,26 +62,44 @@ impl NatHelper for NatFtp {
         wanted: NonZeroU16,
         expectation: &Expectation,
     ) -> Outcome {
-        // The data connection comes from where this packet goes to, and goes to the address that
-        // the receiver of this packet knows us by.
+        // The data connection comes from where this packet goes to.
         let opener = conn.direction().opposite();
-        let address = conn.destination(opener);
-        expectation.follow_master(opener);
-        let Some(port) = expectation.register_on_free_port(wanted) else {
+        expectation.follow_master(opener, found.port.get());
+        let port = match found.kind {
+            // Servers use the port below that of the control connection, RFC 959 section 3.2.
+            Kind::Port | Kind::Eprt => {
+                let source = conn.source_port(opener).saturating_sub(1);
+                expectation.register_on_unused_port(wanted, source)
+            }
+            Kind::Pasv | Kind::Epsv => expectation.register_on_free_port(wanted),
+        };
+        let Some(port) = port else {
             return Outcome::Unchanged;
         };
+        let outcome = Self::rename(packet, conn, base, found, port);
+        if !matches!(outcome, Outcome::Rewritten { .. }) {
+            expectation.unregister();
+        }
+        outcome
+    }
+
+    fn rename(
+        packet: &mut Packet<'_>,
+        conn: &Conn<'_, ()>,
+        base: usize,
+        found: ftp::Announcement,
+        port: NonZeroU16,
+    ) -> Outcome {
+        // The address that the receiver of this packet knows the sender by.
+        let address = conn.destination(conn.direction().opposite());
         let mut text = Text::new();
         let Some(text) = ftp::emit(found.kind, address, port, &mut text) else {
-            expectation.unregister();
             return Outcome::Unchanged;
         };
         let at = base.saturating_add(found.span.start());
         match packet.rewrite_tcp(conn, at, found.span.len(), text) {
-            Some(growth) => Outcome::Rewritten { growth, port },
-            None => {
-                expectation.unregister();
-                Outcome::NoMemory
-            }
+            Ok(growth) => Outcome::Rewritten { growth, port },
+            Err(outcome) => outcome,
         }
     }
 }

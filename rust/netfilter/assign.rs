@@ -42,10 +42,13 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A helper that is attached to new connections to its ports.
+/// A helper that is attached to new connections to its ports; see [`auto_assign!`].
 pub(crate) trait AutoAssign: Helper {
     /// The ports of the server that make a connection one of the helper's.
     fn ports() -> &'static Ports;
+
+    /// Whether it is to be attached at all.
+    fn is_wanted() -> bool;
 
     /// A static of the module, for nothing else.
     fn shared() -> &'static Shared;
@@ -71,6 +74,43 @@ impl Shared {
         }
     }
 }
+
+/// Declares the parameters `ports` and `auto_assign` of a helper's module, and implements
+/// [`AutoAssign`] with them.
+macro_rules! auto_assign {
+    ($helper:ty, ports = $default:literal, $whose:literal) => {
+        $crate::netfilter::param::module_param!(
+            ports: ports = $default,
+            0o444,
+            concat!(
+                "Ports of ", $whose, ", up to 16; new connections to them get the helper (default: ",
+                stringify!($default), ")"
+            )
+        );
+        $crate::netfilter::param::module_param!(
+            auto_assign: bool = true,
+            0o444,
+            "Attach the helper to new connections to ports; off: only where a rule says so (default: on)"
+        );
+
+        impl $crate::netfilter::assign::AutoAssign for $helper {
+            fn ports() -> &'static $crate::netfilter::param::Ports {
+                &ports
+            }
+
+            fn is_wanted() -> bool {
+                auto_assign.load(::core::sync::atomic::Ordering::Relaxed)
+            }
+
+            fn shared() -> &'static $crate::netfilter::assign::Shared {
+                static SHARED: $crate::netfilter::assign::Shared =
+                    $crate::netfilter::assign::Shared::new();
+                &SHARED
+            }
+        }
+    };
+}
+pub(crate) use auto_assign;
 
 /// Where the hooks are: the last stops of a connection's first packet before it is confirmed.
 // CAST: `NFPROTO_*` are small.
@@ -102,7 +142,7 @@ impl<H: AutoAssign> Assignment<H> {
     /// exist at a time.
     ///
     /// C functions: `register_pernet_subsys`, `nf_register_net_hooks`.
-    pub(crate) fn new(registration: &Registration<H>) -> Result<Self> {
+    pub(super) fn new(registration: &Registration<H>) -> Result<Self> {
         let mut hooks = KBox::new(
             HOOKS.map(|(pf, hooknum)| {
                 let null = list_head {

@@ -65,6 +65,13 @@ impl<'a, S: Copy> Conn<'a, S> {
         self.info == bindings::IP_CT_ESTABLISHED || self.info == bindings::IP_CT_ESTABLISHED_REPLY
     }
 
+    /// Whether the packet is the connection's own, and not an ICMP error about it.
+    ///
+    /// False for the first packet of a connection that was expected, too.
+    pub(crate) fn is_own(&self) -> bool {
+        self.is_established() || self.info == bindings::IP_CT_NEW
+    }
+
     /// The direction of the packet.
     pub(crate) fn direction(&self) -> Direction {
         if self.info >= bindings::IP_CT_IS_REPLY {
@@ -141,10 +148,12 @@ impl<'a, S: Copy> Conn<'a, S> {
         !unsafe { bindings::nfct_seqadj(self.as_ptr()) }.is_null()
     }
 
-    /// Notes that what a packet with `seq`, and its retransmissions, carry to the other side has
-    /// become longer by `growth` bytes.
+    /// Notes that what a packet carries to the other side has become longer by `growth` bytes, at
+    /// the stream position `seq`.
     ///
-    /// To be called once for each packet, after all its rewrites: the kernel remembers one place.
+    /// To be called once for each packet, after all its rewrites, with where the last one was: the
+    /// kernel remembers one place. That is not the packet's beginning, because parts of a large
+    /// packet may be sent again by themselves, and acknowledged.
     ///
     /// C function: `nf_ct_seqadj_set`.
     pub(crate) fn adjust_sequence(&self, seq: u32, growth: i32) {

@@ -85,6 +85,11 @@ pub(crate) trait Helper: Sized + Sync + 'static {
     /// The protocol of the control connection.
     const PROTOCOL: L4Proto;
 
+    /// Refuses, with a message, parameters of the module that make no sense.
+    fn check_parameters() -> Result {
+        Ok(())
+    }
+
     /// What it may expect; asked once, when it is registered.
     fn policy() -> ExpectPolicy;
 

@@ -14,6 +14,7 @@ pub(crate) mod assign;
 mod conn;
 mod expect;
 mod helper;
+mod module;
 pub(crate) mod nat;
 mod packet;
 pub(crate) mod param;
@@ -28,6 +29,10 @@ pub(crate) use self::{
         L4Proto,
         Registration,
         Verdict, //
+    },
+    module::{
+        HelperModule,
+        NatModule, //
     },
     packet::{
         Packet,

@@ -70,7 +70,7 @@ impl<'a> Packet<'a> {
     }
 
     /// The length of the packet from the network header on, in bytes.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         // SAFETY: `skb` is valid by the type invariants.
         let len = unsafe { (*self.skb.as_ptr()).len };
         // CAST: As in `from_raw`.

@@ -183,17 +183,17 @@ pub(crate) const fn c_str(text: &'static str) -> &'static CStr {
 /// It shows up in `modinfo`, with the given mode in `/sys/module/*/parameters`, and on the command
 /// line of modprobe.
 macro_rules! module_param {
-    ($name:ident: bool = $default:literal, $permissions:literal, $description:literal) => {
+    ($name:ident: bool = $default:literal, $permissions:literal, $description:expr) => {
         $crate::netfilter::param::module_param!(
             @scalar $name, AtomicBool, $default, bool_entry, $permissions, "bool", $description
         );
     };
-    ($name:ident: u32 = $default:literal, $permissions:literal, $description:literal) => {
+    ($name:ident: u32 = $default:literal, $permissions:literal, $description:expr) => {
         $crate::netfilter::param::module_param!(
             @scalar $name, AtomicU32, $default, u32_entry, $permissions, "uint", $description
         );
     };
-    ($name:ident: ports = $default:literal, $permissions:literal, $description:literal) => {
+    ($name:ident: ports = $default:literal, $permissions:literal, $description:expr) => {
         #[allow(non_upper_case_globals)]
         static $name: $crate::netfilter::param::Ports =
             $crate::netfilter::param::Ports::new($default);
@@ -206,7 +206,7 @@ macro_rules! module_param {
         };
     };
     (@scalar $name:ident, $atomic:ident, $default:literal, $entry:ident, $permissions:literal,
-     $type:literal, $description:literal) => {
+     $type:literal, $description:expr) => {
         #[allow(non_upper_case_globals)]
         static $name: ::core::sync::atomic::$atomic =
             ::core::sync::atomic::$atomic::new($default);
@@ -218,7 +218,7 @@ macro_rules! module_param {
         };
     };
     (@entry $name:ident, $entry:ident, $value:expr, $permissions:literal, $type:literal,
-     $description:literal) => {
+     $description:expr) => {
         use $crate::netfilter::param;
 
         #[link_section = "__param"]

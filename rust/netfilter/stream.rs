@@ -39,6 +39,9 @@ pub(crate) trait LineHelper: Helper {
         cursor: &mut Cursor,
     ) -> Option<Self::Found>;
 
+    /// Where in the bytes it stands, and is rewritten.
+    fn span(found: &Self::Found) -> Span;
+
     /// Acts on what was found, with no lock held.
     fn found(
         packet: &mut Packet<'_>,
@@ -129,14 +132,17 @@ fn walk<H: LineHelper>(
         base: segment.offset,
         seq: segment.seq,
     };
-    // By how much NAT has made the packet longer.
+    // By how much NAT has made the packet longer, and the sequence number where it did so last.
     let mut growth = 0i32;
+    let mut changed = segment.seq;
     loop {
         if let Some(found) = found {
+            let seq = place.seq_of(H::span(&found));
             match H::found(packet, conn, place, found) {
                 Outcome::Rewritten { growth: by, .. } => {
                     cursor.grow(by);
                     growth = growth.wrapping_add(by);
+                    changed = seq;
                     // CAST: Two's complement is what wrapping arithmetic needs.
                     place.seq = place.seq.wrapping_sub(by as u32);
                 }
@@ -159,7 +165,7 @@ fn walk<H: LineHelper>(
         }
     }
     if growth != 0 {
-        conn.adjust_sequence(segment.seq, growth);
+        conn.adjust_sequence(changed, growth);
     }
     Verdict::Accept
 }

@@ -3,7 +3,7 @@
 //! Knows where lines begin in one direction of a TCP connection.
 
 use super::{
-    newline,
+    scan,
     Reject, //
 };
 
@@ -24,11 +24,28 @@ pub struct Segment {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 pub struct Cursor {
-    offset: usize,
-    at_line_start: bool,
+    pub(super) offset: usize,
+    pub(super) place: Place,
+}
+
+/// Where in a line a cursor stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+pub(super) enum Place {
+    /// At its beginning.
+    Start,
+    /// In a part of it that its protocol gave a number.
+    Part(u8),
+    /// Somewhere in it, and the rest is of no interest.
+    Rest,
 }
 
 impl Cursor {
+    /// Returns a cursor at `offset`, which is at `place`.
+    pub(super) const fn new(offset: usize, place: Place) -> Self {
+        Self { offset, place }
+    }
+
     /// Returns the offset of the first byte not dealt with yet, in the bytes last given.
     ///
     /// After the end of a window this is where the next one has to begin.
@@ -60,16 +77,14 @@ impl Cursor {
     ) -> Option<T> {
         let mut rest = bytes.get(self.offset..)?;
         let found = loop {
-            if self.at_line_start {
+            if self.place == Place::Start {
                 match classify(rest) {
                     Ok(found) => break Some(found),
                     Err(Reject::Incomplete) => break None,
                     Err(Reject::NotOurs | Reject::Malformed) => {}
                 }
             }
-            let tail = newline::skip_line(rest);
-            self.at_line_start = tail.is_some();
-            rest = tail.unwrap_or_default();
+            rest = self.skip_line(rest);
             if rest.is_empty() {
                 break None;
             }
@@ -81,39 +96,47 @@ impl Cursor {
     /// Goes to `offset`, inside of a line that was dealt with.
     pub(super) fn enter_line(&mut self, offset: usize) {
         self.offset = offset;
-        self.at_line_start = false;
+        self.place = Place::Rest;
+    }
+
+    /// Notes whether `rest`, which begins in a line, has another one, and returns that.
+    #[inline]
+    pub(super) fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+        let tail = scan::skip_line(rest);
+        self.place = match tail {
+            Some(_) => Place::Start,
+            None => Place::Rest,
+        };
+        tail.unwrap_or_default()
     }
 }
 
 /// Remembers the last two line starts of one direction by their sequence numbers.
 ///
 /// Two, as mainline: where the segment seen last began, so that its retransmission is known again,
-/// and where the next one will begin. All zeroes is the initial state, and no bit pattern is
-/// invalid.
+/// and where the next one will begin. Two equal ones, as all zeroes, are the initial state: nothing
+/// seen yet. No bit pattern is invalid.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 #[repr(C)]
 pub(super) struct Lines {
     starts: [u32; 2],
-    /// Not 0 once `starts` holds something.
-    known: u32,
 }
 
 impl Lines {
     /// Nothing seen yet.
     pub(super) const fn new() -> Self {
-        Self {
-            starts: [0; 2],
-            known: 0,
-        }
+        Self { starts: [0; 2] }
     }
 
     /// Takes note of `segment` and returns a cursor at its beginning.
     pub(super) fn enter(&mut self, segment: Segment) -> Cursor {
-        Cursor {
-            offset: 0,
-            at_line_start: self.is_start(segment),
-        }
+        let place = if self.is_start(segment) {
+            Place::Start
+        } else {
+            Place::Rest
+        };
+        Cursor::new(0, place)
     }
 
     fn is_start(&mut self, segment: Segment) -> bool {
@@ -122,11 +145,11 @@ impl Lines {
             Ok(0) | Err(_) => return false,
             Ok(len) => len,
         };
-        if self.known == 0 {
+        let [a, b] = self.starts;
+        if a == b {
             // The first segment after the handshake begins a line, one after a failover most
-            // probably.
-            self.known = 1;
-            self.starts = [segment.seq; 2];
+            // probably. The byte before it will not come any more.
+            self.starts = [segment.seq, segment.seq.wrapping_sub(1)];
         }
         let [a, b] = self.starts;
         if segment.ends_in_newline {

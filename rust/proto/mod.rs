@@ -8,11 +8,14 @@
 //!
 //! This is a module of each kernel module and, through `lib.rs`, a crate on the host.
 
+pub mod amanda;
 pub mod ftp;
+pub mod irc;
+pub mod tftp;
 
 mod lines;
-mod newline;
 mod reader;
+mod scan;
 mod span;
 mod text;
 

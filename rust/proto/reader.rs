@@ -57,15 +57,45 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Consumes `word`, which is in small letters, in whatever case.
+    ///
+    /// Else this is something else, [`Reject::NotOurs`].
+    pub(super) fn word(&mut self, word: &[u8]) -> Result<(), Reject> {
+        for &letter in word {
+            if self.peek()?.to_ascii_lowercase() != letter {
+                return Err(Reject::NotOurs);
+            }
+            self.bump();
+        }
+        Ok(())
+    }
+
+    /// Consumes at least one space.
+    pub(super) fn spaces(&mut self) -> Result<(), Reject> {
+        self.one(b' ')?;
+        self.skip(|byte| byte == b' ')
+    }
+
     /// Consumes a decimal number of at least one digit and all digits it has.
     ///
     /// More than 65535 is malformed; leading zeroes are not.
     #[inline(never)]
     pub(super) fn number(&mut self) -> Result<u16, Reject> {
+        self.decimal()
+    }
+
+    /// The same up to the limit of `u32`.
+    #[inline(never)]
+    pub(super) fn long_number(&mut self) -> Result<u32, Reject> {
+        self.decimal()
+    }
+
+    #[inline]
+    fn decimal<T: TryFrom<u64>>(&mut self) -> Result<T, Reject> {
         let mut value = digit(self.peek()?).ok_or(Reject::Malformed)?;
         loop {
-            // Checked with every digit, so it never comes near to the limit of `u32`.
-            let number = u16::try_from(value).map_err(|_| Reject::Malformed)?;
+            // Checked with every digit, so it never comes near to the limit of `u64`.
+            let number = T::try_from(value).map_err(|_| Reject::Malformed)?;
             self.bump();
             let Some(next) = digit(self.peek()?) else {
                 return Ok(number);
@@ -94,7 +124,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn digit(byte: u8) -> Option<u32> {
+fn digit(byte: u8) -> Option<u64> {
     let value = byte.wrapping_sub(b'0');
-    (value <= 9).then(|| u32::from(value))
+    (value <= 9).then(|| u64::from(value))
 }

@@ -2,6 +2,8 @@
 
 //! A text of limited length on the stack.
 
+use core::net::Ipv6Addr;
+
 /// A text to put into a payload.
 ///
 /// What does not fit is left out; the longest text of each protocol fits.
@@ -43,30 +45,42 @@ impl Text {
     /// Appends `number` in decimal.
     // Once is enough of it: speed is not what matters here.
     #[inline(never)]
-    pub(super) fn push_decimal(&mut self, number: u16) {
-        let mut digits = [0; 5];
+    pub(super) fn push_decimal(&mut self, number: u32) {
+        let mut digits = [0; 10];
         let mut left = number;
         for digit in digits.iter_mut().rev() {
-            *digit = usize::from(left % 10);
+            *digit = u8::try_from(left % 10).unwrap_or_default();
             left /= 10;
         }
         self.push_digits(&digits);
     }
 
     /// Appends `number` in hexadecimal.
-    pub(super) fn push_hex(&mut self, number: u16) {
+    fn push_hex(&mut self, number: u16) {
         let mut digits = [0; 4];
         let mut left = number;
         for digit in digits.iter_mut().rev() {
-            *digit = usize::from(left & 0xf);
+            *digit = u8::try_from(left & 0xf).unwrap_or_default();
             left >>= 4;
         }
         self.push_digits(&digits);
     }
 
+    /// Appends all eight groups of `address`: nothing that reads an address fails on that.
+    pub(super) fn push_groups(&mut self, address: Ipv6Addr) {
+        let mut between = false;
+        for group in address.segments() {
+            if between {
+                self.push(b':');
+            }
+            self.push_hex(group);
+            between = true;
+        }
+    }
+
     /// Appends `digits`, each less than 16, without leading zeroes.
     #[inline(never)]
-    fn push_digits(&mut self, digits: &[usize]) {
+    fn push_digits(&mut self, digits: &[u8]) {
         let mut significant = digits;
         while let [0, tail @ ..] = significant {
             if tail.is_empty() {
@@ -75,7 +89,8 @@ impl Text {
             significant = tail;
         }
         for &digit in significant {
-            self.push(b"0123456789abcdef".get(digit).copied().unwrap_or(b'0'));
+            let character = b"0123456789abcdef".get(usize::from(digit));
+            self.push(character.copied().unwrap_or(b'0'));
         }
     }
 }

@@ -59,6 +59,9 @@ pub(crate) trait NatHelper: Sized + 'static {
     /// What the conntrack half found.
     type Announcement: Copy + 'static;
 
+    /// The conntrack half's slot; see [`import_slot!`].
+    fn slot() -> &'static Slot<Self::Announcement>;
+
     /// Rewrites `found`, of which the bytes begin at offset `base` of the packet, and registers
     /// the expectation accordingly, on `wanted` port if that can be had.
     fn nat(
@@ -69,9 +72,20 @@ pub(crate) trait NatHelper: Sized + 'static {
         wanted: NonZeroU16,
         expectation: &Expectation,
     ) -> Outcome;
+
+    /// Puts `port` in the place of the one that `found` names, where nothing is expected.
+    fn rename(
+        _packet: &mut Packet<'_>,
+        _conn: &Conn<'_, ()>,
+        _base: usize,
+        _found: Self::Announcement,
+        _port: NonZeroU16,
+    ) -> Outcome {
+        Outcome::Unchanged
+    }
 }
 
-/// The C-callable form of [`NatHelper::nat`].
+/// The C-callable form of [`NatHelper::nat`] and, without an expectation, [`NatHelper::rename`].
 ///
 /// Both modules are compiled from the same source, so Rust types may be passed by pointer.
 type NatFn<A> = unsafe extern "C" fn(
@@ -82,7 +96,7 @@ type NatFn<A> = unsafe extern "C" fn(
     base: usize,
     found: *const A,
     wanted: NonZeroU16,
-    exp: NonNull<bindings::nf_conntrack_expect>,
+    exp: Option<NonNull<bindings::nf_conntrack_expect>>,
     outcome: *mut Outcome,
 );
 
@@ -114,6 +128,33 @@ impl<A: Copy> Slot<A> {
         wanted: NonZeroU16,
         expectation: &Expectation,
     ) -> Option<Outcome> {
+        let exp = NonNull::new(expectation.as_ptr());
+        self.call(packet, conn, base, found, wanted, exp)
+    }
+
+    /// Has the NAT half put `port` in the place of the one in `found`; [`None`] if there is none.
+    ///
+    /// See [`NatHelper::rename`].
+    pub(crate) fn rename<S: Copy>(
+        &self,
+        packet: &mut Packet<'_>,
+        conn: &Conn<'_, S>,
+        base: usize,
+        found: A,
+        port: NonZeroU16,
+    ) -> Option<Outcome> {
+        self.call(packet, conn, base, found, port, None)
+    }
+
+    fn call<S: Copy>(
+        &self,
+        packet: &mut Packet<'_>,
+        conn: &Conn<'_, S>,
+        base: usize,
+        found: A,
+        port: NonZeroU16,
+        exp: Option<NonNull<bindings::nf_conntrack_expect>>,
+    ) -> Option<Outcome> {
         let function = self.0.load(Ordering::Acquire);
         if function.is_null() {
             return None;
@@ -132,8 +173,8 @@ impl<A: Copy> Slot<A> {
                 conn.info(),
                 base,
                 &found,
-                wanted,
-                NonNull::new_unchecked(expectation.as_ptr()),
+                port,
+                exp,
                 &mut outcome,
             );
         }
@@ -164,19 +205,17 @@ macro_rules! export_slot {
 }
 pub(crate) use export_slot;
 
-/// Imports the slot of a helper, for the NAT half, and makes a function of its name.
+/// Imports the slot of a helper, for the NAT half; for the body of [`NatHelper::slot`].
 macro_rules! import_slot {
-    ($name:ident, $announcement:ty) => {
-        fn $name() -> &'static $crate::netfilter::nat::Slot<$announcement> {
-            extern "C" {
-                #[allow(improper_ctypes)]
-                static $name: $crate::netfilter::nat::Slot<$announcement>;
-            }
-            // SAFETY: The conntrack half exports it under this name and type, and cannot be
-            // unloaded while a module that uses it is loaded.
-            unsafe { &$name }
+    ($name:ident, $announcement:ty) => {{
+        extern "C" {
+            #[allow(improper_ctypes)]
+            static $name: $crate::netfilter::nat::Slot<$announcement>;
         }
-    };
+        // SAFETY: The conntrack half exports it under this name and type, and cannot be unloaded
+        // while a module that uses it is loaded.
+        unsafe { &$name }
+    }};
 }
 pub(crate) use import_slot;
 
@@ -184,10 +223,10 @@ pub(crate) use import_slot;
 ///
 /// # Invariants
 ///
-/// `entry` is in the kernel's list of NAT helpers, and `slot` holds `N`'s function.
+/// `entry` is in the kernel's list of NAT helpers, and the slot of `N` holds its function.
 pub(crate) struct Registration<N: NatHelper> {
-    slot: &'static Slot<N::Announcement>,
     entry: KBox<Opaque<bindings::nf_conntrack_nat_helper>>,
+    _helper: PhantomData<N>,
 }
 
 // SAFETY: The list entry is touched by the kernel only, under its own lock.
@@ -199,10 +238,7 @@ impl<N: NatHelper> Registration<N> {
     /// Registers the NAT half.
     ///
     /// C function: `nf_nat_helper_register`.
-    pub(crate) fn new(
-        slot: &'static Slot<N::Announcement>,
-        module: &'static ThisModule,
-    ) -> Result<Self> {
+    pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
         let mut helper = bindings::nf_conntrack_nat_helper {
             list: kernel::bindings::list_head {
                 next: core::ptr::null_mut(),
@@ -219,15 +255,20 @@ impl<N: NatHelper> Registration<N> {
         // SAFETY: The entry is initialised, and stays where it is until `drop` has taken it out.
         unsafe { bindings::nf_nat_helper_register(entry.get()) };
         let function: NatFn<N::Announcement> = nat_callback::<N>;
+        N::slot()
+            .0
+            .store(function as *mut c_void, Ordering::Release);
         // INVARIANT: Both were just done.
-        slot.0.store(function as *mut c_void, Ordering::Release);
-        Ok(Self { slot, entry })
+        Ok(Self {
+            entry,
+            _helper: PhantomData,
+        })
     }
 }
 
 impl<N: NatHelper> Drop for Registration<N> {
     fn drop(&mut self) {
-        self.slot.0.store(core::ptr::null_mut(), Ordering::Release);
+        N::slot().0.store(core::ptr::null_mut(), Ordering::Release);
         // SAFETY: By the type invariants the entry is in the list.
         unsafe { bindings::nf_nat_helper_unregister(self.entry.get()) };
         // Until no packet is in our function any more, and nobody looks at the entry.
@@ -240,7 +281,7 @@ impl<N: NatHelper> Drop for Registration<N> {
 
 /// # Safety
 ///
-/// Only [`Slot::nat`] may call it, for the slot that `N` is registered in.
+/// Only [`Slot`] may call it, for the slot that `N` is registered in.
 unsafe extern "C" fn nat_callback<N: NatHelper>(
     skb: *mut sk_buff,
     transport: u32,
@@ -248,19 +289,27 @@ unsafe extern "C" fn nat_callback<N: NatHelper>(
     info: bindings::ip_conntrack_info,
     base: usize,
     found: *const N::Announcement,
-    wanted: NonZeroU16,
-    exp: NonNull<bindings::nf_conntrack_expect>,
+    port: NonZeroU16,
+    exp: Option<NonNull<bindings::nf_conntrack_expect>>,
     outcome: *mut Outcome,
 ) {
-    // SAFETY: `Slot::nat` passes the packet that it has for itself.
+    // SAFETY: `Slot` passes the packet that it has for itself.
     let packet = unsafe { Packet::from_raw(skb, transport) };
     // SAFETY: As above; a state of no bytes is always valid.
     let conn = unsafe { Conn::<()>::from_raw(ct, info) };
     // SAFETY: As above.
-    let (found, expectation) = unsafe { (*found, Expectation::borrow(exp)) };
-    if let (Some(mut packet), Some(conn)) = (packet, conn) {
-        let result = N::nat(&mut packet, &conn, base, found, wanted, &expectation);
-        // SAFETY: As above.
-        unsafe { *outcome = result };
-    }
+    let found = unsafe { *found };
+    let (Some(mut packet), Some(conn)) = (packet, conn) else {
+        return;
+    };
+    let result = match exp {
+        Some(exp) => {
+            // SAFETY: As above; it is valid for the call.
+            let expectation = unsafe { Expectation::borrow(exp) };
+            N::nat(&mut packet, &conn, base, found, port, &expectation)
+        }
+        None => N::rename(&mut packet, &conn, base, found, port),
+    };
+    // SAFETY: As above.
+    unsafe { *outcome = result };
 }

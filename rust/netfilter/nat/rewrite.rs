@@ -4,57 +4,134 @@
 
 use super::{
     Conn,
+    Outcome,
     Packet, //
 };
 use crate::bindings;
+use kernel::bindings::sk_buff;
+
+/// What the kernel's functions want to know of a replacement.
+struct Replacement<'a> {
+    /// Offset in the payload, in bytes.
+    offset: u32,
+    /// How many bytes go.
+    len: u32,
+    /// What comes.
+    text: &'a [u8],
+    text_len: u32,
+    growth: i32,
+}
+
+impl<'a> Replacement<'a> {
+    /// [`None`] if the packet has no such bytes, or would become too long.
+    fn new(
+        packet: &Packet<'_>,
+        payload: usize,
+        at: usize,
+        len: usize,
+        text: &'a [u8],
+    ) -> Option<Self> {
+        let rest = packet.len().checked_sub(at)?.checked_sub(len)?;
+        if at.checked_add(text.len())?.checked_add(rest)? > usize::from(u16::MAX) {
+            return None;
+        }
+        let len = u32::try_from(len).ok()?;
+        let text_len = u32::try_from(text.len()).ok()?;
+        Some(Self {
+            offset: u32::try_from(at.checked_sub(payload)?).ok()?,
+            len,
+            text,
+            text_len,
+            growth: i32::try_from(text_len).ok()?.checked_sub_unsigned(len)?,
+        })
+    }
+}
 
 impl Packet<'_> {
-    /// Puts `text` in the place of the bytes `at` to `at + len` of a TCP packet.
+    /// Puts `text` in the place of `len` bytes at offset `at` of the packet, a TCP segment, and
+    /// returns by how many bytes that made it longer.
     ///
-    /// `base` is the offset of the payload that `at` is relative to. The packet becomes linear,
-    /// and its lengths and checksums are set. Sequence numbers are the caller's business, see
-    /// [`Conn::adjust_sequence`]. Returns by how many bytes the packet became longer, or [`None`] if it
-    /// cannot be changed.
+    /// The packet becomes linear, and its lengths and checksums are set. Sequence numbers are the
+    /// caller's business, see [`Conn::adjust_sequence`].
     ///
     /// C function: `__nf_nat_mangle_tcp_packet`.
+    ///
+    /// # Errors
+    ///
+    /// [`Outcome::NoMemory`] if there is none; [`Outcome::Unchanged`] if it cannot be done at all,
+    /// because the packet would become too long, or the kernel cannot adjust sequence numbers.
     pub(crate) fn rewrite_tcp<S: Copy>(
         &mut self,
         conn: &Conn<'_, S>,
         at: usize,
         len: usize,
         text: &[u8],
-    ) -> Option<i32> {
-        let segment = self.tcp()?;
+    ) -> Result<i32, Outcome> {
+        let segment = self.tcp().ok_or(Outcome::Unchanged)?;
+        let new =
+            Replacement::new(self, segment.offset, at, len, text).ok_or(Outcome::Unchanged)?;
         // Without it the kernel would silently leave the sequence numbers wrong.
-        if text.len() != len && !conn.has_sequence_adjustment() {
-            return None;
+        if new.growth != 0 && !conn.has_sequence_adjustment() {
+            return Err(Outcome::Unchanged);
         }
         let (skb, transport) = self.as_raw();
-        let offset = u32::try_from(at.checked_sub(segment.offset)?).ok()?;
-        let len = u32::try_from(len).ok()?;
-        let text_len = u32::try_from(text.len()).ok()?;
-        let growth = i32::try_from(text_len).ok()?.checked_sub_unsigned(len)?;
-        // SAFETY: `skb` is ours, `ct` valid, and the bytes to replace are inside of the payload.
+        // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
         let done = unsafe {
             bindings::__nf_nat_mangle_tcp_packet(
                 skb,
                 conn.as_ptr(),
                 conn.info(),
                 transport,
-                offset,
-                len,
-                text.as_ptr().cast(),
-                text_len,
+                new.offset,
+                new.len,
+                new.text.as_ptr().cast(),
+                new.text_len,
                 false,
             )
         };
-        if done && growth > 0 {
+        self.finish(skb, done, new.growth)
+    }
+
+    /// The same for a UDP datagram.
+    ///
+    /// C function: `nf_nat_mangle_udp_packet`.
+    pub(crate) fn rewrite_udp<S: Copy>(
+        &mut self,
+        conn: &Conn<'_, S>,
+        at: usize,
+        len: usize,
+        text: &[u8],
+    ) -> Result<i32, Outcome> {
+        let payload = self.udp_payload().ok_or(Outcome::Unchanged)?;
+        let new = Replacement::new(self, payload, at, len, text).ok_or(Outcome::Unchanged)?;
+        let (skb, transport) = self.as_raw();
+        // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
+        let done = unsafe {
+            bindings::nf_nat_mangle_udp_packet(
+                skb,
+                conn.as_ptr(),
+                conn.info(),
+                transport,
+                new.offset,
+                new.len,
+                new.text.as_ptr().cast(),
+                new.text_len,
+            )
+        };
+        self.finish(skb, done, new.growth)
+    }
+
+    fn finish(&mut self, skb: *mut sk_buff, done: bool, growth: i32) -> Result<i32, Outcome> {
+        if !done {
+            return Err(Outcome::NoMemory);
+        }
+        if growth > 0 {
             // The packet may have outgrown the MTU, which its sender cannot know and would not
             // mend by sending it again: let it be fragmented.
             //
             // SAFETY: `skb` is ours.
             unsafe { (*skb).__bindgen_anon_4.headers.as_mut().set_ignore_df(1) };
         }
-        done.then_some(growth)
+        Ok(growth)
     }
 }

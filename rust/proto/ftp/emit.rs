@@ -5,8 +5,7 @@
 use core::{
     net::{
         IpAddr,
-        Ipv4Addr,
-        Ipv6Addr, //
+        Ipv4Addr, //
     },
     num::NonZeroU16, //
 };
@@ -27,7 +26,7 @@ pub fn emit(kind: Kind, address: IpAddr, port: NonZeroU16, text: &mut Text) -> O
             octets(text, address, b',');
             for byte in port.get().to_be_bytes() {
                 text.push(b',');
-                text.push_decimal(u16::from(byte));
+                text.push_decimal(u32::from(byte));
             }
         }
         (Kind::Port | Kind::Pasv, IpAddr::V6(_)) => return None,
@@ -42,7 +41,7 @@ pub fn emit(kind: Kind, address: IpAddr, port: NonZeroU16, text: &mut Text) -> O
                 IpAddr::V6(address) => {
                     text.push(b'2');
                     text.push(b'|');
-                    groups(text, address);
+                    text.push_groups(address);
                 }
             }
             delimited(text, port);
@@ -58,7 +57,7 @@ pub fn emit(kind: Kind, address: IpAddr, port: NonZeroU16, text: &mut Text) -> O
 
 fn delimited(text: &mut Text, port: NonZeroU16) {
     text.push(b'|');
-    text.push_decimal(port.get());
+    text.push_decimal(u32::from(port.get()));
     text.push(b'|');
 }
 
@@ -68,19 +67,7 @@ fn octets(text: &mut Text, address: Ipv4Addr, separator: u8) {
         if between {
             text.push(separator);
         }
-        text.push_decimal(u16::from(octet));
-        between = true;
-    }
-}
-
-/// Writes all eight groups: nothing that reads an address fails on that.
-fn groups(text: &mut Text, address: Ipv6Addr) {
-    let mut between = false;
-    for group in address.segments() {
-        if between {
-            text.push(b':');
-        }
-        text.push_hex(group);
+        text.push_decimal(u32::from(octet));
         between = true;
     }
 }

@@ -75,15 +75,16 @@ pub struct Session {
     told: Told,
 }
 
-/// The announcement that NAT rewrote last: where it stood, and the port that the other side was
-/// told.
+/// The announcement that NAT dealt with last: where it stood, and the port that the other side was
+/// told, 0 if it was left as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 #[repr(C)]
 struct Told {
     seq: u32,
     port: u16,
-    reserved: u16,
+    /// Not 0 once there was one.
+    known: u16,
 }
 
 // What the kernel has for it in `struct nf_conn_help`.
@@ -98,30 +99,26 @@ impl Session {
             told: Told {
                 seq: 0,
                 port: 0,
-                reserved: 0,
+                known: 0,
             },
         }
     }
 
-    /// Notes that the other side was told `port` in the place of the announcement at `seq`.
-    pub fn tell(&mut self, seq: u32, port: NonZeroU16) {
+    /// Notes that the other side was told `port` in the place of the announcement at `seq`; [`None`]
+    /// if that was left as it is.
+    pub fn tell(&mut self, seq: u32, port: Option<NonZeroU16>) {
         self.told = Told {
             seq,
-            port: port.get(),
-            reserved: 0,
+            port: port.map_or(0, NonZeroU16::get),
+            known: 1,
         };
     }
 
-    /// Returns the port that the other side was told in the place of the announcement at `seq`, if
-    /// that was the last.
+    /// Returns what was noted by [`Self::tell`] for the announcement at `seq`, if that was the last.
     ///
-    /// The retransmission of an announcement must say the same as the first.
-    pub fn told(&self, seq: u32) -> Option<NonZeroU16> {
-        if self.told.seq == seq {
-            NonZeroU16::new(self.told.port)
-        } else {
-            None
-        }
+    /// The retransmission of an announcement must say the same as the first, to the byte.
+    pub fn told(&self, seq: u32) -> Option<Option<NonZeroU16>> {
+        (self.told.known != 0 && self.told.seq == seq).then(|| NonZeroU16::new(self.told.port))
     }
 
     /// Forgets where lines begin, as for a connection that ctnetlink injected after a failover.

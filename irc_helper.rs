@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Conntrack helper for IRC.
+//!
+//! Clients of an IRC server offer each other connections through it (DCC). The helper finds the
+//! offers of the client behind the firewall and lets the firewall know what follows as RELATED.
+
+#[path = "rust/bindings/mod.rs"]
+mod bindings;
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "rust/netfilter/mod.rs"]
+mod netfilter;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+#[path = "rust/proto/mod.rs"]
+mod proto;
+
+use core::sync::atomic::Ordering;
+use kernel::prelude::*;
+use netfilter::{
+    assign::auto_assign,
+    nat::{
+        self,
+        Outcome, //
+    },
+    param::module_param,
+    stream::{
+        self,
+        LineHelper,
+        Place, //
+    },
+    Conn,
+    ExpectPolicy,
+    Expectation,
+    Helper,
+    HelperModule,
+    L4Proto,
+    Packet,
+    Verdict, //
+};
+use proto::{
+    irc,
+    Cursor,
+    Direction,
+    Segment,
+    Span, //
+};
+
+module! {
+    type: HelperModule<Irc>,
+    name: "ip_conntrack_irc",
+    authors: ["The ip_conntrack in Rust developers"],
+    description: "IRC (DCC) connection tracking helper, in Rust (replaces nf_conntrack_irc)",
+    license: "GPL",
+    alias: ["nfct-helper-irc"],
+}
+
+auto_assign!(Irc, ports = 6667, "IRC servers");
+module_param!(
+    max_dcc_channels: u32 = 8,
+    0o400,
+    "How many offers of one client may be open at a time, 1 to 255 (default: 8)"
+);
+module_param!(
+    dcc_timeout: u32 = 300,
+    0o400,
+    "Seconds for which an offer stays open (default: 300)"
+);
+
+nat::export_slot!(ip_nat_irc_hook, irc::Announcement);
+
+struct Irc;
+
+impl Helper for Irc {
+    const NAME: &'static CStr = c"irc";
+    const PROTOCOL: L4Proto = L4Proto::Tcp;
+
+    type State = irc::Session;
+    const INITIAL: irc::Session = irc::Session::new();
+
+    fn check_parameters() -> Result {
+        if !(1..=255).contains(&max_dcc_channels.load(Ordering::Relaxed)) {
+            pr_err!("max_dcc_channels must be from 1 to 255.\n");
+            return Err(EINVAL);
+        }
+        Ok(())
+    }
+
+    fn policy() -> ExpectPolicy {
+        ExpectPolicy {
+            max_expected: max_dcc_channels.load(Ordering::Relaxed),
+            timeout: dcc_timeout.load(Ordering::Relaxed),
+        }
+    }
+
+    fn help(packet: &mut Packet<'_>, conn: &Conn<'_, irc::Session>) -> Verdict {
+        // Until there has been traffic both ways nobody knows whether there is a server at all.
+        if !conn.is_established() {
+            return Verdict::Accept;
+        }
+        stream::look::<Irc>(packet, conn)
+    }
+
+    fn picked_up(state: &mut irc::Session) {
+        state.pick_up();
+    }
+}
+
+impl LineHelper for Irc {
+    type Found = irc::Announcement;
+
+    const LINE_MAX: usize = irc::LINE_MAX;
+
+    fn enter(session: &mut irc::Session, direction: Direction, segment: Segment) -> Cursor {
+        session.enter(direction, segment)
+    }
+
+    fn next(
+        session: &mut irc::Session,
+        direction: Direction,
+        bytes: &[u8],
+        cursor: &mut Cursor,
+    ) -> Option<irc::Announcement> {
+        session.next(direction, bytes, cursor)
+    }
+
+    fn span(found: &irc::Announcement) -> Span {
+        found.span
+    }
+
+    fn found(
+        packet: &mut Packet<'_>,
+        conn: &Conn<'_, irc::Session>,
+        place: Place,
+        found: irc::Announcement,
+    ) -> Outcome {
+        let Some(address) = found.address else {
+            // It names a port again that NAT may have changed in the offer.
+            return found
+                .instead
+                .filter(|_| conn.is_natted())
+                .and_then(|port| ip_nat_irc_hook.rename(packet, conn, place.base, found, port))
+                .unwrap_or(Outcome::Unchanged);
+        };
+        // The client as the server knows it: NAT may lie between.
+        let outside = conn.destination(Direction::Reply);
+        // Somebody else's address would tear a hole for somebody else. The one outside is what a
+        // client says that knows of the NAT.
+        if address != conn.source(Direction::Original) && address != outside {
+            return Outcome::Unchanged;
+        }
+        // From whom the connection will come only the two clients know.
+        let expectation = Expectation::new(conn, None, outside, L4Proto::Tcp, found.port);
+        // If there is no memory or no room for it the connection fails, the session goes on.
+        let Some(expectation) = expectation else {
+            return Outcome::Unchanged;
+        };
+        if conn.is_natted() {
+            let wanted = found.instead.unwrap_or(found.port);
+            if let Some(outcome) =
+                ip_nat_irc_hook.nat(packet, conn, place.base, found, wanted, &expectation)
+            {
+                if let Outcome::Rewritten { port, .. } = outcome {
+                    conn.with_state(|session| session.tell(found.port, port));
+                }
+                return outcome;
+            }
+        }
+        let _ = expectation.register();
+        Outcome::Unchanged
+    }
+}

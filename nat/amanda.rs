@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! NAT half of the helper for Amanda.
+//!
+//! A reply names ports only; they are rewritten where one has to be replaced.
+
+#[path = "../rust/bindings/mod.rs"]
+mod bindings;
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../rust/netfilter/mod.rs"]
+mod netfilter;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+#[path = "../rust/proto/mod.rs"]
+mod proto;
+
+use core::num::NonZeroU16;
+use kernel::prelude::*;
+use netfilter::{
+    nat::{
+        self,
+        NatHelper,
+        Outcome,
+        Slot, //
+    },
+    Conn,
+    Expectation,
+    NatModule,
+    Packet, //
+};
+use proto::{
+    amanda,
+    Direction,
+    Text, //
+};
+
+module! {
+    type: NatModule<NatAmanda>,
+    name: "ip_nat_amanda",
+    authors: ["The ip_conntrack in Rust developers"],
+    description: "Amanda NAT helper, in Rust (replaces nf_nat_amanda)",
+    license: "GPL",
+}
+
+struct NatAmanda;
+
+impl NatHelper for NatAmanda {
+    const NAME: &'static CStr = c"ip_nat_amanda";
+
+    type Announcement = amanda::Announcement;
+
+    fn slot() -> &'static Slot<Self::Announcement> {
+        nat::import_slot!(ip_nat_amanda_hook, amanda::Announcement)
+    }
+
+    fn nat(
+        packet: &mut Packet<'_>,
+        conn: &Conn<'_, ()>,
+        base: usize,
+        found: amanda::Announcement,
+        wanted: NonZeroU16,
+        expectation: &Expectation,
+    ) -> Outcome {
+        expectation.follow_master(Direction::Original, found.port.get());
+        let Some(port) = expectation.register_on_free_port(wanted) else {
+            return Outcome::Unchanged;
+        };
+        if port == found.port {
+            return Outcome::Unchanged;
+        }
+        let mut text = Text::new();
+        let text = amanda::emit(port, &mut text);
+        let at = base.saturating_add(found.span.start());
+        match packet.rewrite_udp(conn, at, found.span.len(), text) {
+            Ok(growth) => Outcome::Rewritten { growth, port },
+            Err(outcome) => {
+                expectation.unregister();
+                outcome
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! NAT half of the helper for TFTP.
+//!
+//! The text names no address, so nothing is rewritten: the transfer is translated as the request
+//! was.
+
+#[path = "../rust/bindings/mod.rs"]
+mod bindings;
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "../rust/netfilter/mod.rs"]
+mod netfilter;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+#[path = "../rust/proto/mod.rs"]
+mod proto;
+
+use core::num::NonZeroU16;
+use kernel::prelude::*;
+use netfilter::{
+    nat::{
+        self,
+        NatHelper,
+        Outcome,
+        Slot, //
+    },
+    Conn,
+    Expectation,
+    NatModule,
+    Packet, //
+};
+use proto::{
+    tftp,
+    Direction, //
+};
+
+module! {
+    type: NatModule<NatTftp>,
+    name: "ip_nat_tftp",
+    authors: ["The ip_conntrack in Rust developers"],
+    description: "TFTP NAT helper, in Rust (replaces nf_nat_tftp)",
+    license: "GPL",
+}
+
+struct NatTftp;
+
+impl NatHelper for NatTftp {
+    const NAME: &'static CStr = c"ip_nat_tftp";
+
+    type Announcement = tftp::Request;
+
+    fn slot() -> &'static Slot<Self::Announcement> {
+        nat::import_slot!(ip_nat_tftp_hook, tftp::Request)
+    }
+
+    fn nat(
+        _packet: &mut Packet<'_>,
+        conn: &Conn<'_, ()>,
+        _base: usize,
+        _found: tftp::Request,
+        _wanted: NonZeroU16,
+        expectation: &Expectation,
+    ) -> Outcome {
+        let port = conn.source_port(Direction::Original);
+        expectation.follow_master(Direction::Reply, port);
+        // The port is the one that the server knows; there is no choice. If it is taken the
+        // transfer fails.
+        let _ = expectation.register();
+        Outcome::Unchanged
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel modules: what is done when one is loaded, and undone when it goes.
+
+use super::{
+    assign::{
+        Assignment,
+        AutoAssign, //
+    },
+    nat::{
+        self,
+        NatHelper, //
+    },
+    Registration, //
+};
+use kernel::prelude::*;
+
+/// The module of a helper, for `module! { type: … }`.
+pub(crate) struct HelperModule<H: AutoAssign> {
+    // Dropped in this order.
+    _assignment: Option<Assignment<H>>,
+    _registration: Registration<H>,
+}
+
+impl<H: AutoAssign> kernel::Module for HelperModule<H> {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        H::ports().check()?;
+        H::check_parameters()?;
+        let registration = Registration::new(module)?;
+        let assignment = if H::is_wanted() {
+            Some(Assignment::new(&registration)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            _assignment: assignment,
+            _registration: registration,
+        })
+    }
+}
+
+/// The module of the NAT half of a helper, for `module! { type: … }`.
+pub(crate) struct NatModule<N: NatHelper>(#[allow(dead_code)] nat::Registration<N>);
+
+impl<N: NatHelper> kernel::Module for NatModule<N> {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        Ok(Self(nat::Registration::new(module)?))
+    }
+}

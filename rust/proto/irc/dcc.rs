@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Parses a DCC in the text of a message.
+//!
+//! The result is determined by a prefix: once it is not [`Reject::Incomplete`] no further byte
+//! changes it.
+
+use core::{
+    net::{
+        IpAddr,
+        Ipv4Addr,
+        Ipv6Addr, //
+    },
+    num::NonZeroU16,
+    str, //
+};
+
+use super::{
+    super::{
+        reader::Reader,
+        Direction,
+        Reject,
+        Span, //
+    },
+    Announcement,
+    Kind,
+    LINE_MAX, //
+};
+
+/// Delimits a DCC at both ends, CTCP's `^A`.
+pub(super) const DELIMITER: u8 = 1;
+
+/// A DCC that names a port, which may be 0.
+pub(super) struct Dcc {
+    kind: Kind,
+    address: Option<IpAddr>,
+    port: u16,
+    pub(super) span: Span,
+}
+
+impl Dcc {
+    /// Returns what it announces, if it does.
+    pub(super) fn announcement(&self) -> Option<Announcement> {
+        Some(Announcement {
+            kind: self.kind,
+            address: self.address,
+            port: NonZeroU16::new(self.port)?,
+            instead: None,
+            span: self.span,
+        })
+    }
+}
+
+/// Parses the DCC at offset `start`.
+#[inline(never)]
+pub(super) fn parse(direction: Direction, bytes: &[u8], start: usize) -> Result<Dcc, Reject> {
+    let window = bytes.get(..start.saturating_add(LINE_MAX));
+    let mut reader = Reader::new(window.unwrap_or(bytes), start);
+    match dcc(direction, bytes, &mut reader) {
+        Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
+        result => result,
+    }
+}
+
+fn dcc(direction: Direction, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, Reject> {
+    reader.word(&[DELIMITER])?;
+    reader.word(b"dcc")?;
+    reader.spaces()?;
+    let kind = kind(direction, reader)?;
+    reader.spaces()?;
+    if reader.peek()? != b'"' {
+        reader.skip(|byte| byte != b' ' && in_message(byte))?;
+        return arguments(kind, bytes, reader);
+    }
+    reader.bump();
+    loop {
+        reader.skip(|byte| byte != b'"' && in_message(byte))?;
+        reader.one(b'"')?;
+        // A quote in the name is not its end.
+        if reader.peek()? == b' ' {
+            match arguments(kind, bytes, reader) {
+                Err(Reject::NotOurs | Reject::Malformed) => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Consumes the command of a DCC that matters in this direction.
+fn kind(direction: Direction, reader: &mut Reader<'_>) -> Result<Kind, Reject> {
+    let mut name = 0;
+    while reader.peek()?.is_ascii_alphabetic() {
+        // Of a name that is too long letters remain where there must be none.
+        name = name << 8 | u64::from(reader.peek()?.to_ascii_uppercase());
+        reader.bump();
+    }
+    match (direction, name) {
+        (Direction::Original, SEND | CHAT | MOVE | TSEND | SCHAT) => Ok(Kind::Offer),
+        (Direction::Original, ACCEPT) => Ok(Kind::Accept),
+        (Direction::Reply, RESUME) => Ok(Kind::Resume),
+        _ => Err(Reject::NotOurs),
+    }
+}
+
+const SEND: u64 = u64::from_be_bytes(*b"\0\0\0\0SEND");
+const CHAT: u64 = u64::from_be_bytes(*b"\0\0\0\0CHAT");
+const MOVE: u64 = u64::from_be_bytes(*b"\0\0\0\0MOVE");
+const TSEND: u64 = u64::from_be_bytes(*b"\0\0\0TSEND");
+const SCHAT: u64 = u64::from_be_bytes(*b"\0\0\0SCHAT");
+const ACCEPT: u64 = u64::from_be_bytes(*b"\0\0ACCEPT");
+const RESUME: u64 = u64::from_be_bytes(*b"\0\0RESUME");
+
+/// Consumes what is behind the name of the file.
+fn arguments(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, Reject> {
+    reader.spaces()?;
+    let start = reader.at();
+    let address = if kind == Kind::Offer {
+        let address = address(reader)?;
+        reader.spaces()?;
+        Some(address)
+    } else {
+        None
+    };
+    let port = reader.number()?;
+    if reader.peek()? != b' ' && in_message(reader.peek()?) {
+        return Err(Reject::Malformed);
+    }
+    Ok(Dcc {
+        kind,
+        address,
+        port,
+        // Never fails: all offsets come from the reader.
+        span: Span::new(bytes, start..reader.at()).ok_or(Reject::Malformed)?,
+    })
+}
+
+/// Consumes an address: IPv4 as one decimal number or with dots, or IPv6.
+fn address(reader: &mut Reader<'_>) -> Result<IpAddr, Reject> {
+    let start = reader.at();
+    reader.skip(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))?;
+    let text = reader.consumed(start);
+    if text.contains(&b':') {
+        let address: Option<Ipv6Addr> = str::from_utf8(text).ok().and_then(|s| s.parse().ok());
+        return address.map(IpAddr::V6).ok_or(Reject::Malformed);
+    }
+    let dotted = text.contains(&b'.');
+    reader.seek(start);
+    if dotted {
+        let mut octets = [0; 4];
+        reader.octets(b'.', &mut octets)?;
+        Ok(IpAddr::from(octets))
+    } else {
+        Ok(IpAddr::V4(Ipv4Addr::from_bits(reader.long_number()?)))
+    }
+}
+
+fn in_message(byte: u8) -> bool {
+    !matches!(byte, DELIMITER | b'\r' | b'\n' | b'\0')
+}

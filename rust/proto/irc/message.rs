@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Parses a message up to its text.
+
+use super::{
+    super::{
+        reader::Reader,
+        Reject, //
+    },
+    dcc::DELIMITER,
+    LINE_MAX, //
+};
+
+/// Returns the offset of the message in `line`, behind the tags that it may have.
+///
+/// IRCv3 message tags: `@name=value;name=value :prefix PRIVMSG …`.
+pub(super) fn behind_tags(line: &[u8]) -> Result<usize, Reject> {
+    let mut reader = Reader::new(line, 0);
+    if reader.peek()? == b'@' {
+        reader.skip(|byte| !matches!(byte, b' ' | b'\n'))?;
+    }
+    Ok(reader.at())
+}
+
+/// Parses the message at offset `start` and returns the offset of its text if that begins like a
+/// DCC.
+#[inline(never)]
+pub(super) fn text(bytes: &[u8], start: usize) -> Result<usize, Reject> {
+    let window = bytes.get(..start.saturating_add(LINE_MAX));
+    let mut reader = Reader::new(window.unwrap_or(bytes), start);
+    match head(&mut reader) {
+        Ok(()) => Ok(reader.at()),
+        Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
+        Err(reject) => Err(reject),
+    }
+}
+
+/// Consumes `:prefix PRIVMSG target :`, with or without the prefix, and with `NOTICE` as well.
+fn head(reader: &mut Reader<'_>) -> Result<(), Reject> {
+    reader.skip(|byte| byte == b' ')?;
+    if reader.peek()? == b':' {
+        parameter(reader)?;
+    }
+    let command: &[u8] = match reader.peek()? {
+        b'P' | b'p' => b"privmsg",
+        b'N' | b'n' => b"notice",
+        _ => return Err(Reject::NotOurs),
+    };
+    reader.word(command)?;
+    reader.spaces()?;
+    parameter(reader)?;
+    reader.word(b":")?;
+    // Only at the beginning of the text: who gets a client to echo something does not get it there.
+    if reader.peek()? != DELIMITER {
+        return Err(Reject::NotOurs);
+    }
+    Ok(())
+}
+
+/// Consumes a word and the spaces behind it.
+fn parameter(reader: &mut Reader<'_>) -> Result<(), Reject> {
+    reader.skip(|byte| !matches!(byte, b' ' | b'\r' | b'\n' | b'\0'))?;
+    reader.spaces()
+}

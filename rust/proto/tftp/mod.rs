@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TFTP, RFC 1350.
+//!
+//! A request goes to the server's well-known port, and the transfer that answers it comes from
+//! another one: to the address and port that the request came from. So nothing is announced in the
+//! text; it only has to be a request.
+
+use super::{
+    reader::Reader,
+    Reject, //
+};
+
+/// How many bytes of a datagram are looked at: RFC 2347 limits a request to so many.
+pub const REQUEST_MAX: usize = 512;
+
+/// What a client asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+pub enum Request {
+    /// To send it a file, RRQ.
+    Read,
+    /// To take a file from it, WRQ.
+    Write,
+}
+
+/// Parses the request in a datagram: an opcode, the name of a file, and a mode of transfer.
+///
+/// `bytes` is the whole datagram or at least the first [`REQUEST_MAX`] bytes of it. An empty name
+/// is a server's to refuse, which it does from the new port. What follows the mode, the options of
+/// RFC 2347 or some client's padding, does not matter.
+///
+/// # Errors
+///
+/// See [`Reject`]. A datagram that ends early never becomes a request.
+pub fn request(bytes: &[u8]) -> Result<Request, Reject> {
+    let request = match bytes.first_chunk() {
+        Some([0, 1]) => Request::Read,
+        Some([0, 2]) => Request::Write,
+        Some(_) => return Err(Reject::NotOurs),
+        None => return Err(Reject::Incomplete),
+    };
+    let window = bytes.get(..REQUEST_MAX);
+    let mut reader = Reader::new(window.unwrap_or(bytes), 2);
+    match name_and_mode(&mut reader) {
+        Ok(()) => Ok(request),
+        Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
+        Err(reject) => Err(reject),
+    }
+}
+
+fn name_and_mode(reader: &mut Reader<'_>) -> Result<(), Reject> {
+    reader.skip(|byte| byte != 0)?;
+    reader.bump();
+    let mode: &[u8] = match reader.peek()?.to_ascii_lowercase() {
+        b'n' => b"netascii\0",
+        b'o' => b"octet\0",
+        // Obsolete, but still a request.
+        b'm' => b"mail\0",
+        _ => return Err(Reject::Malformed),
+    };
+    reader.word(mode).map_err(|reject| match reject {
+        Reject::NotOurs => Reject::Malformed,
+        other => other,
+    })
+}

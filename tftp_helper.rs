@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Conntrack helper for TFTP.
+//!
+//! A request goes to the server's well-known port, and the transfer comes back from another one.
+//! The helper lets the firewall know that as RELATED.
+
+#[path = "rust/bindings/mod.rs"]
+mod bindings;
+#[allow(dead_code, unused_imports, unused_macros)]
+#[path = "rust/netfilter/mod.rs"]
+mod netfilter;
+#[allow(dead_code, unreachable_pub, unused_imports)]
+#[path = "rust/proto/mod.rs"]
+mod proto;
+
+use core::num::NonZeroU16;
+use kernel::prelude::*;
+use netfilter::{
+    assign::auto_assign,
+    nat,
+    Conn,
+    ExpectPolicy,
+    Expectation,
+    Helper,
+    HelperModule,
+    L4Proto,
+    Packet,
+    Verdict, //
+};
+use proto::{
+    tftp,
+    Direction, //
+};
+
+module! {
+    type: HelperModule<Tftp>,
+    name: "ip_conntrack_tftp",
+    authors: ["The ip_conntrack in Rust developers"],
+    description: "TFTP connection tracking helper, in Rust (replaces nf_conntrack_tftp)",
+    license: "GPL",
+    alias: ["nfct-helper-tftp"],
+}
+
+auto_assign!(Tftp, ports = 69, "TFTP servers");
+nat::export_slot!(ip_nat_tftp_hook, tftp::Request);
+
+struct Tftp;
+
+impl Helper for Tftp {
+    const NAME: &'static CStr = c"tftp";
+    const PROTOCOL: L4Proto = L4Proto::Udp;
+
+    // Nothing needs to be remembered.
+    type State = ();
+    const INITIAL: () = ();
+
+    fn policy() -> ExpectPolicy {
+        ExpectPolicy {
+            max_expected: 1,
+            timeout: 5 * 60,
+        }
+    }
+
+    fn help(packet: &mut Packet<'_>, conn: &Conn<'_, ()>) -> Verdict {
+        // Only the client's request opens anything.
+        if conn.is_own() && conn.direction() == Direction::Original {
+            if let Some(offset) = packet.udp_payload() {
+                if let Some(request) = request(packet, offset) {
+                    expect(packet, conn, offset, request);
+                }
+            }
+        }
+        Verdict::Accept
+    }
+
+    fn picked_up((): &mut ()) {}
+}
+
+fn request(packet: &Packet<'_>, offset: usize) -> Option<tftp::Request> {
+    match packet.in_place(offset) {
+        Some(bytes) => tftp::request(bytes).ok(),
+        None => {
+            let mut buffer = [0; tftp::REQUEST_MAX];
+            tftp::request(packet.window(offset, &mut buffer).bytes).ok()
+        }
+    }
+}
+
+/// Expects the transfer: from the server, from any port, to where the request came from.
+fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: tftp::Request) {
+    let server = conn.source(Direction::Reply);
+    // The client as the server knows it: NAT may lie between.
+    let client = conn.destination(Direction::Reply);
+    let Some(port) = NonZeroU16::new(conn.destination_port(Direction::Reply)) else {
+        return;
+    };
+    let expectation = Expectation::new(conn, Some(server), client, L4Proto::Udp, port);
+    // If there is no memory or no room for it the transfer fails; the client asks again.
+    let Some(expectation) = expectation else {
+        return;
+    };
+    if conn.is_natted()
+        && ip_nat_tftp_hook
+            .nat(packet, conn, offset, request, port, &expectation)
+            .is_some()
+    {
+        return;
+    }
+    let _ = expectation.register();
+}
