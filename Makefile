@@ -7,7 +7,7 @@ SHELL := /bin/bash
 export KDIR
 
 .DEFAULT_GOAL := all
-.PHONY: all setup newest modules_install install uninstall clean distclean demo test fmt fmt-check \
+.PHONY: all setup newest modules_install install uninstall clean distclean demo test bench fmt fmt-check \
 	clippy doc shell help
 
 all: ## build the modules
@@ -32,6 +32,9 @@ demo: ## show in a guest what the modules are for
 
 test: ## run all tests; T=PATTERN only those scenarios of the guest
 	@tests/run $(if $(T),-T '$(T)')
+
+bench: ## count the instructions of our helpers and of the kernel's own, side by side
+	@tests/bench/run
 
 shell: all ## a shell in the test guest, with the modules installed
 	@scripts/vm shell

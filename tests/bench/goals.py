@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the helpers are to reach, against the kernel's own in the same run.
+
+Kinds of cases:
+    quiet      nothing is announced
+    announced  something is, and is expected
+    framework  TFTP's request, which is nearly all the work of the expectation framework
+    floor      TFTP's data, where the kernel's own helper is at the floor of a call already
+    extra      measured for information only
+"""
+
+import cases
+
+RATIO = {
+    "quiet": {"linear": 0.35, "fragment": 1.0, "shared": 1.0},
+    "announced": {"linear": 0.75, "fragment": 0.75, "shared": 0.75},
+    "framework": {"linear": 1.0, "fragment": 1.0, "shared": 1.0},
+    "floor": {"linear": 1.0, "fragment": 1.0, "shared": 1.0},
+}
+# The kernel's own helper for FTP linearises.
+FTP_FRAGMENT = 0.2
+FRAGMENT_TO_LINEAR = 1.3
+TEXT = 1.0
+
+
+def ratio_limit(case, place):
+    """The largest ratio of our instructions to the kernel's own; None if there is no goal."""
+    if case.helper == "ftp" and case.kind == "quiet" and place == "fragment":
+        return FTP_FRAGMENT
+    return RATIO.get(case.kind, {}).get(place)
+
+
+def _goal(what, value, limit):
+    state = "missing" if value is None else "met" if value <= limit else "not met"
+    return {"what": what, "value": value, "limit": limit, "state": state}
+
+
+def ratio(found, case, place):
+    """Ours to stock; None if ours is not there."""
+    ours = found["ours"].get(case.name)
+    return ours and ours[place]["median"] / found["stock"][case.name][place]["median"]
+
+
+def all_of(found):
+    """Each goal with its state: met, not met, or missing."""
+    goals = []
+    for case in cases.CASES:
+        for place in case.places:
+            limit = ratio_limit(case, place)
+            if limit is not None:
+                goals.append(_goal(f"{case.name}, {place}: ours / stock", ratio(found, case, place), limit))
+        ours = found["ours"].get(case.name)
+        if case.kind != "extra":
+            value = ours and ours["fragment"]["median"] / ours["linear"]["median"]
+            goals.append(_goal(f"{case.name}: fragment / linear", value, FRAGMENT_TO_LINEAR))
+        for who in ("stock", "ours"):
+            for place, result in (found[who].get(case.name) or {}).items():
+                if result["wrong"]:
+                    what = f"{case.name}, {place}: {who} {result['wrong']}"
+                    goals.append({"what": what, "value": None, "limit": None, "state": "wrong"})
+    for name, sizes in found["text"].items():
+        value = sizes["ours"] and sizes["ours"] / sizes["stock"]
+        goals.append(_goal(f"{name}: text of both halves, ours / stock", value, TEXT))
+    return goals
