@@ -14,7 +14,7 @@ from payload import Payload
 
 TOP = Path(__file__).resolve().parents[2]
 GUESTS = 2
-TIMEOUT = 900
+TIMEOUT = 1800
 _print_lock = threading.Lock()
 
 
@@ -40,7 +40,8 @@ def run(options, out):
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(count(run)[0] for run in runs), sum(count(run)[1] for run in runs)
+    passed, failed = zip(*map(count, runs))
+    return sum(passed), sum(failed)
 
 
 def count(run):

@@ -13,6 +13,7 @@ sys.path.insert(0, str(TOP / "scripts/guest"))
 import environment  # noqa: E402
 import verdict  # noqa: E402
 from machine import Machine  # noqa: E402
+from payload import Payload  # noqa: E402
 
 PASSED, FAILED = {"test": "a", "outcome": "passed"}, {"test": "b", "outcome": "failed"}
 
@@ -87,9 +88,9 @@ def test_harmless_kernel_messages():
 def boot(tmp_path_factory):
     guest = environment.guest()
 
-    def run(job, timeout=60, tests=False):
+    def run(job, timeout=60, tests=False, payload=None):
         out = tmp_path_factory.mktemp("vm") / "out"
-        return Machine(guest, environment.cache(), [job], timeout=timeout, tests=tests).run(out)
+        return Machine(guest, environment.cache(), [job], timeout=timeout, tests=tests, payload=payload).run(out)
 
     return run
 
@@ -139,3 +140,32 @@ def test_kernel_warning(boot):
 def test_hang(boot):
     run = boot("sleep 1000", timeout=9)
     assert any("did not end within 9 s" in problem for problem in run.problems)
+
+
+SCENARIOS = """
+def test_good():
+    pass
+
+def test_bad():
+    assert False
+
+def test_kernel_complains():
+    with open("/dev/kmsg", "w") as log:
+        log.write("<4>something is not as it should be\\n")
+
+def test_does_not_end():
+    while True:
+        pass
+"""
+
+
+def test_scenarios_that_fail(boot):
+    """The guest's own tests: what fails, or hangs, or makes the kernel complain, is counted as failed."""
+    payload = Payload()
+    payload.add(TOP / "tests/guest", "/tests")
+    payload.add_text(SCENARIOS, "/tests/test_scenarios.py")
+    run = boot("cd /tests && python3 -m pytest --timeout 5 -o timeout_func_only=true test_scenarios.py", tests=True, payload=payload)
+    outcomes = {line["test"].split("::")[-1]: line["outcome"] for line in run.results if "test" in line}
+    assert outcomes == {"test_good": "passed", "test_bad": "failed", "test_kernel_complains": "failed",
+                        "test_does_not_end": "failed"}
+    assert run.problems == [] and not run.ok
