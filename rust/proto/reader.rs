@@ -71,8 +71,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Consumes at least one space.
+    ///
+    /// Without it the word before was another one, [`Reject::NotOurs`].
     pub(super) fn spaces(&mut self) -> Result<(), Reject> {
-        self.one(b' ')?;
+        if self.peek()? != b' ' {
+            return Err(Reject::NotOurs);
+        }
         self.skip(|byte| byte == b' ')
     }
 

@@ -192,17 +192,21 @@ fn pick_up_forgets() {
 #[test]
 fn told_is_kept_for_the_last() {
     let mut session = Session::new();
+    let told = |port: u16| Some(port.try_into().ok());
     // Nothing yet, at 0 neither.
     assert_eq!(session.told(0), None);
-    session.tell(u32::MAX, 1025.try_into().unwrap());
-    assert_eq!(session.told(u32::MAX).unwrap().get(), 1025);
+    session.tell(u32::MAX, 1025.try_into().ok());
+    assert_eq!(session.told(u32::MAX), told(1025));
     assert_eq!(session.told(0), None);
     // Line tracking does not touch it.
     assert_eq!(ports(&mut session, Original, 0, PORT), [1025]);
-    assert_eq!(session.told(u32::MAX).unwrap().get(), 1025);
-    session.tell(0, 65535.try_into().unwrap());
-    assert_eq!(session.told(0).unwrap().get(), 65535);
+    assert_eq!(session.told(u32::MAX), told(1025));
+    session.tell(0, 65535.try_into().ok());
+    assert_eq!(session.told(0), told(65535));
     assert_eq!(session.told(u32::MAX), None);
+    // Left as it is, which is something else than never seen.
+    session.tell(0, None);
+    assert_eq!(session.told(0), Some(None));
     session.pick_up();
     assert_eq!(session.told(0), None);
 }

@@ -71,8 +71,8 @@ pub fn emit(port: NonZeroU16, text: &mut Text) -> &[u8] {
 
 /// Goes through the announcements in one datagram.
 ///
-/// It stays at the beginning of the line that has them and knows which were found already. So
-/// rewriting one, to whatever length, does not lead it astray.
+/// It stays at the beginning of the port found last, and goes on behind what stands there then. So
+/// rewriting that, to whatever length, does not lead it astray.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 pub struct Reply {
@@ -87,7 +87,8 @@ enum Stage {
     Header,
     /// Before the line that begins with `CONNECT`.
     Body,
-    /// At the beginning of that line; a bit is set for each stream that was found.
+    /// At the first word of that line or at a port in it; a bit is set for each stream that was
+    /// found.
     Connect(u8),
     /// There is nothing more to find.
     Done,
@@ -143,7 +144,10 @@ impl Reply {
             return None;
         };
         match parse::stream(bytes, self.cursor.offset(), seen) {
-            Ok(found) => Some(found),
+            Ok(found) => {
+                self.cursor.enter_line(found.span.start());
+                Some(found)
+            }
             Err(Reject::Incomplete) => None,
             Err(Reject::NotOurs | Reject::Malformed) => {
                 self.stage = Stage::Done;

@@ -51,14 +51,12 @@ pub(super) fn connect(line: &[u8]) -> Result<(), Reject> {
     match line.first_chunk() {
         Some(word) if u64::from_le_bytes(*word) == CONNECT => Ok(()),
         Some(_) => Err(Reject::NotOurs),
-        // It cannot announce any more than this.
-        None if line.contains(&b'\n') => Err(Reject::NotOurs),
         None => Err(Reject::Incomplete),
     }
 }
 
-/// Parses the line at offset `start`, which [`connect()`] accepted, up to the first announcement of
-/// a stream that is not in `seen` yet.
+/// Parses the line that [`connect()`] accepted, from the word at offset `start` on, up to the next
+/// announcement of a stream that is not in `seen` yet.
 ///
 /// # Errors
 ///
@@ -66,20 +64,28 @@ pub(super) fn connect(line: &[u8]) -> Result<(), Reject> {
 #[inline(never)]
 pub(super) fn stream(bytes: &[u8], start: usize, seen: &mut u8) -> Result<Announcement, Reject> {
     let window = bytes.get(..start.saturating_add(LINE_MAX));
-    let mut reader = Reader::new(window.unwrap_or(bytes), start.saturating_add(8));
-    let result = loop {
-        match pair(&mut reader, bytes) {
-            Ok(Some((bit, found))) if *seen & bit == 0 => {
-                *seen |= bit;
-                break Ok(found);
-            }
-            Ok(_) => {}
-            Err(reject) => break Err(reject),
-        }
-    };
-    match result {
+    let mut reader = Reader::new(window.unwrap_or(bytes), start);
+    match next_stream(&mut reader, bytes, seen) {
         Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
         result => result,
+    }
+}
+
+fn next_stream(
+    reader: &mut Reader<'_>,
+    bytes: &[u8],
+    seen: &mut u8,
+) -> Result<Announcement, Reject> {
+    // `CONNECT` or the port before, as it is now.
+    reader.skip(in_word)?;
+    loop {
+        match pair(reader, bytes)? {
+            Some((bit, found)) if *seen & bit == 0 => {
+                *seen |= bit;
+                return Ok(found);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -109,16 +109,8 @@ struct Fields {
     place: Range<usize>,
 }
 
-fn spaces(reader: &mut Reader<'_>) -> Result<(), Reject> {
-    // Without a space this is another command.
-    if reader.peek()? != b' ' {
-        return Err(Reject::NotOurs);
-    }
-    reader.skip(|byte| byte == b' ')
-}
-
 fn port(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
-    spaces(reader)?;
+    reader.spaces()?;
     let fields = host_port(reader)?;
     reader.skip(|byte| byte == b' ')?;
     match reader.peek()? {
@@ -162,7 +154,7 @@ fn host_port(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
 }
 
 fn eprt(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
-    spaces(reader)?;
+    reader.spaces()?;
     let start = reader.at();
     let delimiter = delimiter(reader)?;
     let family = reader.peek()?;

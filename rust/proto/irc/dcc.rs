@@ -18,6 +18,7 @@ use core::{
 use super::{
     super::{
         reader::Reader,
+        scan,
         Direction,
         Reject,
         Span, //
@@ -29,6 +30,19 @@ use super::{
 
 /// Delimits a DCC at both ends, CTCP's `^A`.
 pub(super) const DELIMITER: u8 = 1;
+
+/// Tells whether something in `bytes` begins like a DCC.
+#[inline(never)]
+pub(super) fn is_in(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(tail) = scan::skip_past::<DELIMITER>(rest) {
+        if matches!(tail.first(), Some(b'D' | b'd')) {
+            return true;
+        }
+        rest = tail;
+    }
+    false
+}
 
 /// A DCC that names a port, which may be 0.
 pub(super) struct Dcc {
@@ -56,42 +70,25 @@ impl Dcc {
 pub(super) fn parse(direction: Direction, bytes: &[u8], start: usize) -> Result<Dcc, Reject> {
     let window = bytes.get(..start.saturating_add(LINE_MAX));
     let mut reader = Reader::new(window.unwrap_or(bytes), start);
-    match dcc(direction, bytes, &mut reader) {
+    let parsed = match kind(direction, &mut reader) {
+        Ok(kind) => named(kind, bytes, &mut reader),
+        Err(reject) => Err(reject),
+    };
+    match parsed {
         Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
-        result => result,
-    }
-}
-
-fn dcc(direction: Direction, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, Reject> {
-    reader.word(&[DELIMITER])?;
-    reader.word(b"dcc")?;
-    reader.spaces()?;
-    let kind = kind(direction, reader)?;
-    reader.spaces()?;
-    if reader.peek()? != b'"' {
-        reader.skip(|byte| byte != b' ' && in_message(byte))?;
-        return arguments(kind, bytes, reader);
-    }
-    reader.bump();
-    loop {
-        reader.skip(|byte| byte != b'"' && in_message(byte))?;
-        reader.one(b'"')?;
-        // A quote in the name is not its end.
-        if reader.peek()? == b' ' {
-            match arguments(kind, bytes, reader) {
-                Err(Reject::NotOurs | Reject::Malformed) => {}
-                result => return result,
-            }
-        }
+        parsed => parsed,
     }
 }
 
 /// Consumes the command of a DCC that matters in this direction.
 fn kind(direction: Direction, reader: &mut Reader<'_>) -> Result<Kind, Reject> {
+    reader.word(&[DELIMITER])?;
+    reader.word(b"dcc")?;
+    reader.spaces()?;
     let mut name = 0;
     while reader.peek()?.is_ascii_alphabetic() {
         // Of a name that is too long letters remain where there must be none.
-        name = name << 8 | u64::from(reader.peek()?.to_ascii_uppercase());
+        name = (name << 8) | u64::from(reader.peek()?.to_ascii_uppercase());
         reader.bump();
     }
     match (direction, name) {
@@ -110,13 +107,32 @@ const SCHAT: u64 = u64::from_be_bytes(*b"\0\0\0SCHAT");
 const ACCEPT: u64 = u64::from_be_bytes(*b"\0\0ACCEPT");
 const RESUME: u64 = u64::from_be_bytes(*b"\0\0RESUME");
 
+/// Consumes the name of the file and what is behind it.
+fn named(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, Reject> {
+    gap(reader)?;
+    if reader.peek()? != b'"' {
+        reader.skip(|byte| byte != b' ' && in_message(byte))?;
+        return arguments(kind, bytes, reader);
+    }
+    reader.bump();
+    loop {
+        reader.skip(|byte| byte != b'"' && in_message(byte))?;
+        reader.one(b'"')?;
+        match arguments(kind, bytes, reader) {
+            // A quote in the name is not its end.
+            Err(Reject::NotOurs | Reject::Malformed) => {}
+            result => return result,
+        }
+    }
+}
+
 /// Consumes what is behind the name of the file.
 fn arguments(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, Reject> {
-    reader.spaces()?;
+    gap(reader)?;
     let start = reader.at();
     let address = if kind == Kind::Offer {
         let address = address(reader)?;
-        reader.spaces()?;
+        gap(reader)?;
         Some(address)
     } else {
         None
@@ -137,21 +153,28 @@ fn arguments(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, R
 /// Consumes an address: IPv4 as one decimal number or with dots, or IPv6.
 fn address(reader: &mut Reader<'_>) -> Result<IpAddr, Reject> {
     let start = reader.at();
+    match reader.long_number() {
+        Err(Reject::Incomplete) => return Err(Reject::Incomplete),
+        Ok(number) if reader.peek()? == b' ' => return Ok(Ipv4Addr::from_bits(number).into()),
+        // The digits may begin another form.
+        _ => {}
+    }
     reader.skip(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))?;
     let text = reader.consumed(start);
     if text.contains(&b':') {
         let address: Option<Ipv6Addr> = str::from_utf8(text).ok().and_then(|s| s.parse().ok());
         return address.map(IpAddr::V6).ok_or(Reject::Malformed);
     }
-    let dotted = text.contains(&b'.');
     reader.seek(start);
-    if dotted {
-        let mut octets = [0; 4];
-        reader.octets(b'.', &mut octets)?;
-        Ok(IpAddr::from(octets))
-    } else {
-        Ok(IpAddr::V4(Ipv4Addr::from_bits(reader.long_number()?)))
-    }
+    let mut octets = [0; 4];
+    reader.octets(b'.', &mut octets)?;
+    Ok(octets.into())
+}
+
+/// Consumes at least one space.
+fn gap(reader: &mut Reader<'_>) -> Result<(), Reject> {
+    reader.one(b' ')?;
+    reader.skip(|byte| byte == b' ')
 }
 
 fn in_message(byte: u8) -> bool {

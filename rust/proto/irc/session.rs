@@ -110,15 +110,15 @@ impl Session {
         cursor: &mut Cursor,
     ) -> Option<Announcement> {
         let rest = bytes.get(cursor.offset..)?;
+        // Without a delimiter there is no DCC.
         if *rest.last()? == b'\n' && !scan::has_0_or_1(rest) {
-            // Hence no DCC, which is delimited by 1.
             *cursor = Cursor::new(bytes.len(), Place::Start);
             return None;
         }
         self.find(direction, bytes, cursor)
     }
 
-    /// Goes through bytes that may have a DCC.
+    /// Does the same for bytes that have a delimiter or end inside a line.
     #[cold]
     #[inline(never)]
     fn find(
@@ -127,6 +127,12 @@ impl Session {
         bytes: &[u8],
         cursor: &mut Cursor,
     ) -> Option<Announcement> {
+        let rest = bytes.get(cursor.offset..)?;
+        // Most have no DCC but the likes of `^AACTION`.
+        if *rest.last()? == b'\n' && !dcc::is_in(rest) {
+            *cursor = Cursor::new(bytes.len(), Place::Start);
+            return None;
+        }
         let mut found = find(direction, bytes, cursor)?;
         found.instead = match found.kind {
             Kind::Offer | Kind::Accept => self.told.told(found.port),
