@@ -146,14 +146,9 @@ impl LineHelper for Ftp {
         if foreign.is_none() && conn.is_natted() {
             let seq = place.seq_of(found.span);
             let outcome = match conn.with_state(|session| session.told(seq)) {
-                None => ip_nat_ftp_hook.nat(
-                    packet,
-                    conn,
-                    place.base,
-                    found,
-                    found.port,
-                    &expectation,
-                ),
+                None => {
+                    ip_nat_ftp_hook.nat(packet, conn, place.base, found, found.port, &expectation)
+                }
                 // When it is sent again it must read the same, whatever has become of the port.
                 Some(Some(port)) => ip_nat_ftp_hook.rename(packet, conn, place.base, found, port),
                 Some(None) => return Outcome::Unchanged,

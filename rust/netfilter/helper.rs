@@ -22,7 +22,8 @@ use kernel::{
     },
     error::to_result,
     ffi::c_int,
-    prelude::*, //
+    prelude::*,
+    sync::rcu, //
 };
 
 /// The protocol that carries the control connection.
@@ -170,6 +171,29 @@ impl<H: Helper> Adapter<H> {
     }
 }
 
+/// Whether the kernel has a helper of this name and protocol for one of the families: it would not
+/// refuse one for any family beside that.
+///
+/// C function: `__nf_conntrack_helper_find`.
+fn is_taken<H: Helper>() -> bool {
+    let _rcu = rcu::read_lock();
+    [bindings::NFPROTO_IPV4, bindings::NFPROTO_IPV6]
+        .iter()
+        .any(|family| {
+            // SAFETY: The name is a C string; the RCU read side lock is held. What is found is only
+            // compared with null.
+            let found = unsafe {
+                bindings::__nf_conntrack_helper_find(
+                    H::NAME.as_char_ptr(),
+                    // CAST: `NFPROTO_*` are small.
+                    *family as u16,
+                    H::PROTOCOL as u8,
+                )
+            };
+            !found.is_null()
+        })
+}
+
 /// Size of the memory that the kernel has for a helper's state of one connection, in bytes.
 const fn size_of_data() -> usize {
     let help = MaybeUninit::<bindings::nf_conn_help>::uninit();
@@ -222,11 +246,15 @@ impl<H: Helper> Registration<H> {
                 module.as_ptr(),
             );
         }
-        // SAFETY: The template was initialised above; the kernel copies it and stores the pointer
-        // to the copy.
-        let result = to_result(unsafe {
-            bindings::nf_conntrack_helper_register(template.as_mut_ptr(), &mut registered)
-        });
+        let result = if is_taken::<H>() {
+            Err(EBUSY)
+        } else {
+            // SAFETY: The template was initialised above; the kernel copies it and stores the
+            // pointer to the copy.
+            to_result(unsafe {
+                bindings::nf_conntrack_helper_register(template.as_mut_ptr(), &mut registered)
+            })
+        };
         match result {
             Ok(()) => {}
             Err(EBUSY) => {

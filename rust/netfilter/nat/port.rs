@@ -2,12 +2,19 @@
 
 //! Expectations of translated connections, and the ports they are on.
 
-use super::Expectation;
+use super::{
+    super::address,
+    Expectation, //
+};
 use crate::{
     bindings,
     proto::Direction, //
 };
-use core::num::NonZeroU16;
+use core::{
+    net::IpAddr,
+    num::NonZeroU16,
+    ptr::NonNull, //
+};
 use kernel::prelude::*;
 
 /// How often a port is looked for before giving up.
@@ -42,35 +49,75 @@ impl Expectation {
     /// [`None`] if there is none to be had, or no memory. A port that needs privileges is replaced
     /// by one that does, others by such.
     pub(crate) fn register_on_free_port(&self, wanted: NonZeroU16) -> Option<NonZeroU16> {
-        self.register_where(wanted, |_| true)
+        self.register_where(wanted, |_, _| true)
     }
 
-    /// The same, but also avoids ports to which a connection from port `source` is there already,
-    /// if there are others: who opens its connections from one port cannot open the same twice.
+    /// The same for an opener that is known to use one port, `source`, for all its connections.
     ///
-    /// C function: `nf_conntrack_tuple_taken`.
+    /// It cannot open the same connection twice, so a port that it is connected to is taken, too;
+    /// except by an earlier connection to the same port of the announcer, of which the new one takes
+    /// the place. `announcer` is where that is, and `opener` what it knows the opener by.
     pub(crate) fn register_on_unused_port(
         &self,
         wanted: NonZeroU16,
         source: u16,
+        announcer: IpAddr,
+        opener: IpAddr,
     ) -> Option<NonZeroU16> {
-        self.register_where(wanted, |attempt| {
-            // SAFETY: By the type invariants the expectation is valid; it is not registered yet,
-            // so its master, whose packet is at hand, is valid, too.
-            let (mut tuple, master) = unsafe { ((*self.as_ptr()).tuple, (*self.as_ptr()).master) };
-            tuple.src.u.all = source.to_be();
-            // SAFETY: As above.
-            attempt >= MAX_ATTEMPTS / 2
-                || unsafe { bindings::nf_conntrack_tuple_taken(&tuple, master) } == 0
+        // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
+        let mut tuple = unsafe { (*self.as_ptr()).tuple };
+        tuple.src.u.all = source.to_be();
+        let mut inside = tuple;
+        inside.src.u3 = address::to_c(announcer);
+        inside.src.u.all = wanted.get().to_be();
+        inside.dst.u3 = address::to_c(opener);
+        inside.dst.u.all = source.to_be();
+        let earlier = self.find_original(&inside);
+        let wanted = earlier.unwrap_or(wanted);
+        self.register_where(wanted, |port, attempt| {
+            tuple.dst.u.all = port.get().to_be();
+            // Better a port like this than none.
+            earlier == Some(port) || attempt >= MAX_ATTEMPTS / 2 || !self.is_taken(&tuple)
         })
     }
 
-    /// Registers the expectation on the first port that will do; `is_good` may say of an attempt,
-    /// by its number, that it will not.
+    /// Whether there is a connection of which one direction is `tuple`.
+    ///
+    /// C function: `nf_conntrack_tuple_taken`.
+    fn is_taken(&self, tuple: &bindings::nf_conntrack_tuple) -> bool {
+        // SAFETY: By the type invariants the expectation is valid; its master is that of the packet
+        // at hand, so it is valid, too.
+        unsafe { bindings::nf_conntrack_tuple_taken(tuple, (*self.as_ptr()).master) != 0 }
+    }
+
+    /// Finds the connection of which the reply direction is `reply`, and returns the port that it
+    /// was opened to if that was at the address of this expectation.
+    ///
+    /// C function: `nf_conntrack_find_get`.
+    fn find_original(&self, reply: &bindings::nf_conntrack_tuple) -> Option<NonZeroU16> {
+        // SAFETY: As in `is_taken`. The connection found is referred to until it is put.
+        unsafe {
+            let exp = self.as_ptr();
+            let master = (*exp).master;
+            let found = NonNull::new(bindings::nf_conntrack_find_get(
+                bindings::nf_ct_net(master),
+                bindings::nf_ct_zone(master),
+                reply,
+            ))?;
+            let ct = bindings::nf_ct_tuplehash_to_ctrack(found.as_ptr());
+            let original = (*ct).tuplehash[0].tuple;
+            bindings::nf_ct_put(ct);
+            (original.dst.u3.all == (*exp).tuple.dst.u3.all)
+                .then(|| NonZeroU16::new(u16::from_be(original.dst.u.all)))?
+        }
+    }
+
+    /// Registers the expectation on the first port that will do; `is_good` is asked of each port,
+    /// with the number of the attempt.
     fn register_where(
         &self,
         wanted: NonZeroU16,
-        is_good: impl Fn(u16) -> bool,
+        mut is_good: impl FnMut(NonZeroU16, u16) -> bool,
     ) -> Option<NonZeroU16> {
         let (first, count) = if wanted.get() < FIRST_UNPRIVILEGED {
             (1, FIRST_UNPRIVILEGED - 1)
@@ -81,7 +128,7 @@ impl Expectation {
         for attempt in 0..MAX_ATTEMPTS {
             // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
             unsafe { (*self.as_ptr()).tuple.dst.u.all = port.get().to_be() };
-            if is_good(attempt) {
+            if is_good(port, attempt) {
                 match self.register() {
                     Ok(()) => return Some(port),
                     Err(EBUSY) => {}
