@@ -6,7 +6,7 @@ import re
 
 # Anything of level "warning" or worse is a complaint, except what the network prints in normal life.
 WARNING = 4
-HARMLESS = re.compile(r"entered promiscuous mode|left promiscuous mode|link becomes ready|"
+HARMLESS = re.compile(r"entered promiscuous mode|left promiscuous mode|link becomes ready|conntrack helper is scheduled for removal|"
                       r"loading out-of-tree module taints kernel|module verification failed: signature")
 
 
