@@ -10,7 +10,8 @@ import reporting
 import servers
 import shell
 import topology
-from natmodule import flow, nat_helper, wall  # noqa: F401  fixtures
+from helpers import gate, way  # noqa: F401  fixtures
+from natmodule import conntrack_half, flow, nat_helper, wall  # noqa: F401  fixtures
 
 
 def pytest_addoption(parser):

@@ -17,15 +17,17 @@ TIMEOUT = 15
 class Dialogue:
     """A control connection of a Flow."""
 
-    def __init__(self, flow, port=21, target=None, listener=None):
+    def __init__(self, flow, port=21, via=None, listener=None):
+        """The server listens on `port`, the client connects to port `via`."""
         self.flow = flow
         self.listener = listener or flow.server.listen(flow.family, port)
         self._owns_listener = listener is None
-        self.client = flow.client.connect(flow.family, target or flow.target, port, TIMEOUT)
+        self.client = flow.client.connect(flow.family, flow.target, via or port, TIMEOUT)
         self.server, self.peer = self.listener.accept()
         for end in (self.client, self.server):
             end.settimeout(TIMEOUT)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.greet()
 
     def __enter__(self):
         return self
@@ -35,6 +37,11 @@ class Dialogue:
             end.close()
         if self._owns_listener:
             self.listener.close()
+
+    def greet(self):
+        """As every session begins; the stock module does not look at the first line of each side."""
+        self.server_says(b"220 FTP server ready.\r\n")
+        self.client_says(b"USER anonymous\r\n")
 
     def client_says(self, text, heard=None):
         self._say("client", self.client, self.server, text, heard)

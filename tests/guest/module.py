@@ -46,7 +46,11 @@ def under_test():
     return STOCK if os.environ.get("HELPER") == "stock" else OURS
 
 
+# All that a test may have loaded, in an order in which they can go; see helpers.py for more of them.
+LOADABLE = [OURS, STOCK]
+
+
 def unload_all():
-    for module in (OURS, STOCK):
+    for module in LOADABLE:
         if module.loaded():
             module.unload()
