@@ -115,11 +115,12 @@ class Stream:
         self._bytes = {}
         self.sent = 0           # bytes of payload, repeated ones too
         self.acknowledged = 0   # up to where the other side has said to have it
+        self.opened = False     # whether its SYN was seen
         self.options = {}       # of the SYN
 
     def add(self, segment):
         if segment.flags & SYN:
-            self._first, self.options = segment.seq + 1, segment.options
+            self._first, self.options, self.opened = segment.seq + 1, segment.options, True
         elif self._first is None:
             # The capture began later than the connection.
             self._first = segment.seq

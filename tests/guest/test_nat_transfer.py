@@ -81,7 +81,8 @@ def _captured(way):
 
 def _check_streams(way, near, far):
     """Both sides of the router agree, and nobody acknowledged what was not sent."""
-    near, far = (list(side.connections().values()) for side in (near, far))
+    # A host may still send the last segments of a connection of the test before.
+    near, far = ([pair for pair in side.connections().values() if pair[0].opened] for side in (near, far))
     assert len(near) == len(far) > 0
     for (said, heard_reply), (heard, said_reply) in zip(near, far):
         assert heard.text() == way.heard("client", said.text())
