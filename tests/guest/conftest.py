@@ -61,6 +61,7 @@ def clean(kernel_log, network):
     shell.stop_background()
     for host in network.hosts:
         host.kill_all()
+        host.drop_sockets()
     firewalls.clear(network.router)
     network.router.run("conntrack -F", check=False)
     modules.unload_all()
