@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A real Amanda: a machine that is backed up, run by inetd, and a backup server with a disk for a
+tape. Both read the same folders, as the test's hosts share their file system."""
+
+import io
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from shell import run, wait_for
+
+PORT = 10080
+CONFIG, STATE = Path("/etc/amanda/Test"), Path("/var/lib/amanda/Test")
+# tar stays in one file system, which the guest's root is not really.
+DATA = Path("/run/backup-this")
+TAPE = STATE / "vtapes/slot1"
+HEADER = 32768
+AMANDA_CONF = """org "Test"
+dumpuser "backup"
+infofile "{state}/curinfo"
+logdir "{state}/log"
+indexdir "{state}/index"
+tapecycle 1
+dumpcycle 1
+runtapes 1
+inparallel 1
+tpchanger "chg-disk:{state}/vtapes"
+tapetype disk
+autolabel "TAPE-%" any
+labelstr "TAPE-.*"
+etimeout 60
+dtimeout 60
+ctimeout 20
+define tapetype disk {{
+  length 100 mbytes
+}}
+define dumptype all {{
+  auth "{auth}"
+  program "GNUTAR"
+  compress none
+  index yes
+  holdingdisk never
+}}
+"""
+
+
+def name_of(address):
+    return f"host-{address.replace('.', '-')}.example.net"
+
+
+def prepare(flow, auth):
+    """Files of both sides, and something to back up."""
+    others = map(Path, ("/var/lib/amanda/gnutar-lists", "/tmp/amanda", "/var/log/amanda"))
+    for folder in (CONFIG, STATE, DATA, *others):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    for folder in (TAPE, STATE / "log"):
+        folder.mkdir(parents=True)
+    for name, size in (("small", 900), ("large", 300_000)):
+        (DATA / name).write_bytes(os.urandom(size))
+    (CONFIG / "amanda.conf").write_text(AMANDA_CONF.format(auth=auth, state=STATE))
+    (CONFIG / "disklist").write_text(f"{name_of(flow.target)} {DATA} all\n")
+    # Each side wants to know the other by a name.
+    addresses = {flow.target, flow.seen_as, flow.client.address["ipv4"], flow.server.address["ipv4"]}
+    Path("/etc/hosts").write_text("127.0.0.1 localhost\n" + "".join(
+        f"{address} {name_of(address)}\n" for address in sorted(addresses)))
+    services = Path("/etc/services")
+    if "amanda\t10080/udp" not in services.read_text():
+        services.write_text(services.read_text() + f"amanda\t{PORT}/udp\n")
+    Path("/etc/amandahosts").write_text(f"{name_of(flow.seen_as)} backup amdump\n")
+    Path("/var/lib/amanda/amandates").write_text("")
+    run("chown -R backup:backup /etc/amanda /etc/amandahosts /var/lib/amanda /var/log/amanda /tmp/amanda")
+    run("chmod 700 /tmp/amanda /etc/amanda")
+    run("chmod 600 /etc/amandahosts")
+
+
+def start_machine(host, auth):
+    """inetd with the one service, waiting for the backup server."""
+    config = Path("/tmp/inetd-amanda.conf")
+    config.write_text(f"{host.address['ipv4']}:amanda dgram udp wait backup "
+                      f"/usr/lib/amanda/amandad amandad -auth={auth} amdump\n")
+    server = host.start(["inetd", "-i", str(config)])
+    wait_for("inetd to listen", lambda: _listens(host) or server.ended())
+    assert not server.ended(), f"inetd ended at once: {server.text()}"
+
+
+def _listens(host):
+    with host.entered():
+        return any(f":{PORT:04X} " in line for line in Path("/proc/thread-self/net/udp").read_text().splitlines()[1:])
+
+
+def start_backup(host):
+    return host.start(["runuser", "-u", "backup", "--", "amdump", CONFIG.name])
+
+
+def check_backup(process, timeout):
+    """The backup has succeeded, and on the tape is what there is."""
+    code = process.wait(timeout)
+    report = "".join(file.read_text(errors="replace") for file in sorted((STATE / "log").glob("log.*")))
+    assert code == 0, f"amdump ended with {code}:\n{report}\n{process.text()}"
+    [file] = TAPE.glob("00001.*")
+    with tarfile.open(fileobj=io.BytesIO(file.read_bytes()[HEADER:])) as archive:
+        found = {Path(member.name).name: archive.extractfile(member).read() for member in archive if member.isfile()}
+    assert found == {one.name: one.read_bytes() for one in DATA.iterdir()}, f"the backup has other files: {list(found)}"
+
+
+def check_no_backup():
+    """Nothing has come to the tape but its label."""
+    for file in TAPE.glob("00001.*"):
+        assert file.stat().st_size <= HEADER, f"{file} has arrived"
