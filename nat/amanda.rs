@@ -70,12 +70,6 @@ impl NatHelper for NatAmanda {
         let mut text = Text::new();
         let text = amanda::emit(port, &mut text);
         let at = base.saturating_add(found.span.start());
-        match packet.rewrite_udp(conn, at, found.span.len(), text) {
-            Ok(growth) => Outcome::Rewritten { growth, port },
-            Err(outcome) => {
-                expectation.unregister();
-                outcome
-            }
-        }
+        expectation.keep_if_rewritten(packet.rewrite_udp(conn, at, found.span.len(), text, port))
     }
 }

@@ -78,11 +78,7 @@ impl NatHelper for NatFtp {
         let Some(port) = port else {
             return Outcome::Unchanged;
         };
-        let outcome = Self::rename(packet, conn, base, found, port);
-        if !matches!(outcome, Outcome::Rewritten { .. }) {
-            expectation.unregister();
-        }
-        outcome
+        expectation.keep_if_rewritten(Self::rename(packet, conn, base, found, port))
     }
 
     fn rename(
@@ -99,9 +95,6 @@ impl NatHelper for NatFtp {
             return Outcome::Unchanged;
         };
         let at = base.saturating_add(found.span.start());
-        match packet.rewrite_tcp(conn, at, found.span.len(), text) {
-            Ok(growth) => Outcome::Rewritten { growth, port },
-            Err(outcome) => outcome,
-        }
+        packet.rewrite_tcp(conn, at, found.span.len(), text, port)
     }
 }

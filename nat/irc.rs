@@ -65,11 +65,7 @@ impl NatHelper for NatIrc {
         let Some(port) = expectation.register_on_free_port(wanted) else {
             return Outcome::Unchanged;
         };
-        let outcome = Self::rename(packet, conn, base, found, port);
-        if !matches!(outcome, Outcome::Rewritten { .. }) {
-            expectation.unregister();
-        }
-        outcome
+        expectation.keep_if_rewritten(Self::rename(packet, conn, base, found, port))
     }
 
     fn rename(
@@ -84,9 +80,6 @@ impl NatHelper for NatIrc {
         let mut text = Text::new();
         let text = irc::emit(found.kind, address, port, &mut text);
         let at = base.saturating_add(found.span.start());
-        match packet.rewrite_tcp(conn, at, found.span.len(), text) {
-            Ok(growth) => Outcome::Rewritten { growth, port },
-            Err(outcome) => outcome,
-        }
+        packet.rewrite_tcp(conn, at, found.span.len(), text, port)
     }
 }

@@ -44,7 +44,7 @@ pub(crate) enum Outcome {
         /// The port that the other side is told.
         port: NonZeroU16,
     },
-    /// It stays as it is and nothing is expected; the packet goes on.
+    /// The packet stays as it is and goes on.
     Unchanged,
     /// It could not be rewritten for want of memory; the packet is to be dropped, and its
     /// retransmission tried again.

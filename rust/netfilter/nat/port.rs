@@ -4,7 +4,8 @@
 
 use super::{
     super::address,
-    Expectation, //
+    Expectation,
+    Outcome, //
 };
 use crate::{
     bindings,
@@ -146,10 +147,19 @@ impl Expectation {
         None
     }
 
+    /// Takes the registered expectation back unless the other side was told of it; returns
+    /// `outcome`.
+    pub(crate) fn keep_if_rewritten(&self, outcome: Outcome) -> Outcome {
+        if !matches!(outcome, Outcome::Rewritten { .. }) {
+            self.unregister();
+        }
+        outcome
+    }
+
     /// Takes a registered expectation back.
     ///
     /// C function: `nf_ct_unexpect_related`.
-    pub(crate) fn unregister(&self) {
+    fn unregister(&self) {
         // SAFETY: By the type invariants the expectation is valid.
         unsafe { bindings::nf_ct_unexpect_related(self.as_ptr()) };
     }

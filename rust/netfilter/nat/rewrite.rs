@@ -8,6 +8,7 @@ use super::{
     Packet, //
 };
 use crate::bindings;
+use core::num::NonZeroU16;
 use kernel::bindings::sk_buff;
 
 /// What the kernel's functions want to know of a replacement.
@@ -48,31 +49,33 @@ impl<'a> Replacement<'a> {
 }
 
 impl Packet<'_> {
-    /// Puts `text` in the place of `len` bytes at offset `at` of the packet, a TCP segment, and
-    /// returns by how many bytes that made it longer.
+    /// Puts `text`, which names `port`, in the place of `len` bytes at offset `at` of the packet, a
+    /// TCP segment.
     ///
     /// The packet becomes linear, and its lengths and checksums are set. Sequence numbers are the
     /// caller's business, see [`Conn::adjust_sequence`].
     ///
     /// C function: `__nf_nat_mangle_tcp_packet`.
     ///
-    /// # Errors
-    ///
-    /// [`Outcome::NoMemory`] if there is none; [`Outcome::Unchanged`] if it cannot be done at all,
-    /// because the packet would become too long, or the kernel cannot adjust sequence numbers.
+    /// [`Outcome::Unchanged`] if it cannot be done at all, because the packet would become too long,
+    /// or the kernel cannot adjust sequence numbers.
     pub(crate) fn rewrite_tcp<S: Copy>(
         &mut self,
         conn: &Conn<'_, S>,
         at: usize,
         len: usize,
         text: &[u8],
-    ) -> Result<i32, Outcome> {
-        let segment = self.tcp().ok_or(Outcome::Unchanged)?;
-        let new =
-            Replacement::new(self, segment.offset, at, len, text).ok_or(Outcome::Unchanged)?;
+        port: NonZeroU16,
+    ) -> Outcome {
+        let new = self
+            .tcp()
+            .and_then(|segment| Replacement::new(self, segment.offset, at, len, text));
+        let Some(new) = new else {
+            return Outcome::Unchanged;
+        };
         // Without it the kernel would silently leave the sequence numbers wrong.
         if new.growth != 0 && !conn.has_sequence_adjustment() {
-            return Err(Outcome::Unchanged);
+            return Outcome::Unchanged;
         }
         let (skb, transport) = self.as_raw();
         // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
@@ -89,7 +92,7 @@ impl Packet<'_> {
                 false,
             )
         };
-        self.finish(skb, done, new.growth)
+        self.finish(skb, done, new.growth, port)
     }
 
     /// The same for a UDP datagram.
@@ -101,9 +104,14 @@ impl Packet<'_> {
         at: usize,
         len: usize,
         text: &[u8],
-    ) -> Result<i32, Outcome> {
-        let payload = self.udp_payload().ok_or(Outcome::Unchanged)?;
-        let new = Replacement::new(self, payload, at, len, text).ok_or(Outcome::Unchanged)?;
+        port: NonZeroU16,
+    ) -> Outcome {
+        let new = self
+            .udp_payload()
+            .and_then(|payload| Replacement::new(self, payload, at, len, text));
+        let Some(new) = new else {
+            return Outcome::Unchanged;
+        };
         let (skb, transport) = self.as_raw();
         // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
         let done = unsafe {
@@ -118,12 +126,12 @@ impl Packet<'_> {
                 new.text_len,
             )
         };
-        self.finish(skb, done, new.growth)
+        self.finish(skb, done, new.growth, port)
     }
 
-    fn finish(&mut self, skb: *mut sk_buff, done: bool, growth: i32) -> Result<i32, Outcome> {
+    fn finish(&mut self, skb: *mut sk_buff, done: bool, growth: i32, port: NonZeroU16) -> Outcome {
         if !done {
-            return Err(Outcome::NoMemory);
+            return Outcome::NoMemory;
         }
         if growth > 0 {
             // The packet may have outgrown the MTU, which its sender cannot know and would not
@@ -132,6 +140,6 @@ impl Packet<'_> {
             // SAFETY: `skb` is ours.
             unsafe { (*skb).__bindgen_anon_4.headers.as_mut().set_ignore_df(1) };
         }
-        Ok(growth)
+        Outcome::Rewritten { growth, port }
     }
 }
