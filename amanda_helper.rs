@@ -72,6 +72,7 @@ impl Helper for Amanda {
         }
     }
 
+    #[inline]
     fn help(packet: &mut Packet<'_>, conn: &Conn<'_, ()>) -> Verdict {
         // Only the machine that is backed up announces anything.
         if !conn.is_established() || conn.direction() == Direction::Original {
@@ -84,7 +85,7 @@ impl Helper for Amanda {
         }
     }
 
-    fn picked_up((): &mut ()) {}
+    fn picked_up((): &()) {}
 }
 
 /// Expects what a reply announces.

@@ -35,14 +35,12 @@ use netfilter::{
     HelperModule,
     L4Proto,
     Packet,
+    Release,
     Verdict, //
 };
 use proto::{
     ftp,
-    Cursor,
-    Direction,
-    Segment,
-    Span, //
+    LineSession, //
 };
 
 module! {
@@ -70,7 +68,9 @@ impl Helper for Ftp {
     const PROTOCOL: L4Proto = L4Proto::Tcp;
 
     type State = ftp::Session;
-    const INITIAL: ftp::Session = ftp::Session::new();
+    // It is only the value to begin with.
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INITIAL: ftp::Session = ftp::Session::NEW;
 
     fn policy() -> ExpectPolicy {
         ExpectPolicy {
@@ -79,41 +79,29 @@ impl Helper for Ftp {
         }
     }
 
+    #[inline]
     fn help(packet: &mut Packet<'_>, conn: &Conn<'_, ftp::Session>) -> Verdict {
         // Until there has been traffic both ways nobody knows whether there is a server at all.
         if !conn.is_established() {
+            if packet.is_syn() {
+                conn.state().fresh();
+            }
             return Verdict::Accept;
         }
         stream::look::<Ftp>(packet, conn)
     }
 
-    fn picked_up(state: &mut ftp::Session) {
+    fn picked_up(state: &ftp::Session) {
         state.pick_up();
     }
+
+    const RELEASE: Option<Release<ftp::Session>> = Some(Release {
+        one: stream::release,
+        all: stream::release_all,
+    });
 }
 
 impl LineHelper for Ftp {
-    type Found = ftp::Announcement;
-
-    const LINE_MAX: usize = ftp::LINE_MAX;
-
-    fn enter(session: &mut ftp::Session, direction: Direction, segment: Segment) -> Cursor {
-        session.enter(direction, segment)
-    }
-
-    fn next(
-        session: &mut ftp::Session,
-        direction: Direction,
-        bytes: &[u8],
-        cursor: &mut Cursor,
-    ) -> Option<ftp::Announcement> {
-        session.next(direction, bytes, cursor)
-    }
-
-    fn span(found: &ftp::Announcement) -> Span {
-        found.span
-    }
-
     /// Expects the data connection that was announced; where there is NAT, has the announcement
     /// rewritten.
     fn found(
@@ -122,6 +110,10 @@ impl LineHelper for Ftp {
         place: Place,
         found: ftp::Announcement,
     ) -> Outcome {
+        let seq = place.seq_of(found.span);
+        if conn.state().admit(found.kind, seq).is_err() {
+            return Outcome::Unchanged;
+        }
         let direction = conn.direction();
         let announcer = conn.source(direction);
         let foreign = found.address.filter(|address| *address != announcer);
@@ -144,8 +136,7 @@ impl LineHelper for Ftp {
         };
         // Somebody else's address means nothing to our NAT.
         if foreign.is_none() && conn.is_natted() {
-            let seq = place.seq_of(found.span);
-            let outcome = match conn.with_state(|session| session.told(seq)) {
+            let outcome = match conn.state().told(found.kind, seq) {
                 None => {
                     ip_nat_ftp_hook.nat(packet, conn, place.base, found, found.port, &expectation)
                 }
@@ -156,9 +147,9 @@ impl LineHelper for Ftp {
             if let Some(outcome) = outcome {
                 match outcome {
                     Outcome::Rewritten { port, .. } => {
-                        conn.with_state(|session| session.tell(seq, Some(port)));
+                        conn.state().tell(found.kind, seq, Some(port));
                     }
-                    Outcome::Unchanged => conn.with_state(|session| session.tell(seq, None)),
+                    Outcome::Unchanged => conn.state().tell(found.kind, seq, None),
                     Outcome::NoMemory => {}
                 }
                 return outcome;
@@ -167,5 +158,9 @@ impl LineHelper for Ftp {
         // If there is no room for it the data connection fails, the session goes on.
         let _ = expectation.register();
         Outcome::Unchanged
+    }
+
+    fn is_rewritten(conn: &Conn<'_, ftp::Session>) -> bool {
+        conn.is_natted() && ip_nat_ftp_hook.is_filled()
     }
 }

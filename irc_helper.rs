@@ -35,14 +35,13 @@ use netfilter::{
     HelperModule,
     L4Proto,
     Packet,
+    Release,
     Verdict, //
 };
 use proto::{
     irc,
-    Cursor,
     Direction,
-    Segment,
-    Span, //
+    LineSession, //
 };
 
 module! {
@@ -75,7 +74,9 @@ impl Helper for Irc {
     const PROTOCOL: L4Proto = L4Proto::Tcp;
 
     type State = irc::Session;
-    const INITIAL: irc::Session = irc::Session::new();
+    // It is only the value to begin with.
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INITIAL: irc::Session = irc::Session::NEW;
 
     fn check_parameters() -> Result {
         if !(1..=255).contains(&max_dcc_channels.load(Ordering::Relaxed)) {
@@ -92,6 +93,7 @@ impl Helper for Irc {
         }
     }
 
+    #[inline]
     fn help(packet: &mut Packet<'_>, conn: &Conn<'_, irc::Session>) -> Verdict {
         // Until there has been traffic both ways nobody knows whether there is a server at all.
         if !conn.is_established() {
@@ -100,33 +102,17 @@ impl Helper for Irc {
         stream::look::<Irc>(packet, conn)
     }
 
-    fn picked_up(state: &mut irc::Session) {
+    fn picked_up(state: &irc::Session) {
         state.pick_up();
     }
+
+    const RELEASE: Option<Release<irc::Session>> = Some(Release {
+        one: stream::release,
+        all: stream::release_all,
+    });
 }
 
 impl LineHelper for Irc {
-    type Found = irc::Announcement;
-
-    const LINE_MAX: usize = irc::LINE_MAX;
-
-    fn enter(session: &mut irc::Session, direction: Direction, segment: Segment) -> Cursor {
-        session.enter(direction, segment)
-    }
-
-    fn next(
-        session: &mut irc::Session,
-        direction: Direction,
-        bytes: &[u8],
-        cursor: &mut Cursor,
-    ) -> Option<irc::Announcement> {
-        session.next(direction, bytes, cursor)
-    }
-
-    fn span(found: &irc::Announcement) -> Span {
-        found.span
-    }
-
     fn found(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, irc::Session>,
@@ -160,12 +146,16 @@ impl LineHelper for Irc {
                 ip_nat_irc_hook.nat(packet, conn, place.base, found, wanted, &expectation)
             {
                 if let Outcome::Rewritten { port, .. } = outcome {
-                    conn.with_state(|session| session.tell(found.port, port));
+                    conn.state().tell(found.port, port);
                 }
                 return outcome;
             }
         }
         let _ = expectation.register();
         Outcome::Unchanged
+    }
+
+    fn is_rewritten(conn: &Conn<'_, irc::Session>) -> bool {
+        conn.is_natted() && ip_nat_irc_hook.is_filled()
     }
 }

@@ -62,6 +62,7 @@ impl Helper for Tftp {
         }
     }
 
+    #[inline]
     fn help(packet: &mut Packet<'_>, conn: &Conn<'_, ()>) -> Verdict {
         // Only the client's request opens anything.
         if conn.is_own() && conn.direction() == Direction::Original {
@@ -74,7 +75,7 @@ impl Helper for Tftp {
         Verdict::Accept
     }
 
-    fn picked_up((): &mut ()) {}
+    fn picked_up((): &()) {}
 }
 
 fn request(packet: &Packet<'_>, offset: usize) -> Option<tftp::Request> {

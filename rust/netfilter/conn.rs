@@ -10,7 +10,11 @@ use crate::{
 use core::{
     marker::PhantomData,
     net::IpAddr,
-    ptr::NonNull, //
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicUsize,
+        Ordering, //
+    },
 };
 use kernel::time::msecs_to_jiffies;
 
@@ -22,7 +26,7 @@ use kernel::time::msecs_to_jiffies;
 ///
 /// - `ct` is valid for `'a`, since the packet at hand holds a reference, and `help` is its helper
 ///   extension, which lives as long.
-/// - `help->data` holds a valid `S`, which is accessed under `ct->lock` only.
+/// - `help->data` holds a valid `S`, which is accessed by shared references only.
 /// - The RCU read side lock is held for `'a`.
 pub(crate) struct Conn<'a, S> {
     ct: NonNull<bindings::nf_conn>,
@@ -31,7 +35,7 @@ pub(crate) struct Conn<'a, S> {
     _borrow: PhantomData<&'a S>,
 }
 
-impl<'a, S: Copy> Conn<'a, S> {
+impl<'a, S> Conn<'a, S> {
     /// Wraps what the kernel hands to a helper; [`None`] if the connection lacks the extension.
     ///
     /// # Safety
@@ -42,12 +46,11 @@ impl<'a, S: Copy> Conn<'a, S> {
         ct: *mut bindings::nf_conn,
         info: bindings::ip_conntrack_info,
     ) -> Option<Self> {
-        // SAFETY: `ct` is valid by the requirements of this function.
-        let help = unsafe { bindings::nfct_help(ct) };
         // INVARIANT: By the requirements of this function.
         Some(Self {
             ct: NonNull::new(ct)?,
-            help: NonNull::new(help)?,
+            // SAFETY: `ct` is valid by the requirements of this function.
+            help: unsafe { help(ct) }?,
             info,
             _borrow: PhantomData,
         })
@@ -157,8 +160,8 @@ impl<'a, S: Copy> Conn<'a, S> {
     ///
     /// C function: `nf_ct_seqadj_set`.
     pub(crate) fn adjust_sequence(&self, seq: u32, growth: i32) {
-        // SAFETY: `ct` is valid by the type invariants. `ct->lock`, which the function takes, is
-        // not held: `with_state` lends no `Conn`.
+        // SAFETY: `ct` is valid by the type invariants. Helpers run without `ct->lock`, which the
+        // function takes.
         unsafe { bindings::nf_ct_seqadj_set(self.as_ptr(), self.info, seq.to_be(), growth) };
     }
 
@@ -167,42 +170,45 @@ impl<'a, S: Copy> Conn<'a, S> {
         self.info
     }
 
-    /// Runs `f` on the helper's state of this connection, with the connection's lock held.
-    ///
-    /// No lock is shared between connections. The kernel takes the same lock in sequence
-    /// adjustment: `f` must not call back into NAT or expectation code, and has no way to.
-    pub(crate) fn with_state<R>(&self, f: impl FnOnce(&mut S) -> R) -> R {
-        let lock = Locked::new(self);
-        // SAFETY: By the type invariants the data is a valid `S`, and the lock that guards it is
-        // held until `lock` is dropped.
-        let state = unsafe { &mut *(&raw mut (*self.help.as_ptr()).data).cast::<S>() };
-        let result = f(state);
-        drop(lock);
-        result
+    /// Whether the connection is being deleted.
+    pub(super) fn is_dying(&self) -> bool {
+        // SAFETY: `ct` is valid by the type invariants; `status` is a word of atomic bits.
+        let status = unsafe { AtomicUsize::from_ptr(&raw mut (*self.ct.as_ptr()).status) };
+        // CAST: Lossless, `unsigned long` has at least 32 bits.
+        status.load(Ordering::SeqCst) & bindings::IPS_DYING as usize != 0
+    }
+
+    /// The helper's state of this connection.
+    #[inline]
+    pub(crate) fn state(&self) -> &S {
+        // SAFETY: By the type invariants the data is a valid `S`, shared with whoever looks at
+        // another packet of the connection.
+        unsafe { &*(&raw const (*self.help.as_ptr()).data).cast::<S>() }
     }
 }
 
-/// Evidence that `ct->lock` is held, with bottom halves off.
+/// The helper extension of a connection, if it has one.
 ///
-/// # Invariants
+/// C function: `nfct_help`.
 ///
-/// The pointer is to a valid, initialised lock, which is held while the value exists.
-struct Locked<'a>(*mut kernel::bindings::spinlock_t, PhantomData<&'a ()>);
-
-impl<'a> Locked<'a> {
-    fn new<S>(conn: &'a Conn<'_, S>) -> Self {
-        // SAFETY: `ct` is valid by the type invariants of `Conn`.
-        let lock = unsafe { &raw mut (*conn.ct.as_ptr()).lock };
-        // SAFETY: The lock is initialised with the connection. Helpers run without it.
-        unsafe { bindings::spin_lock_bh(lock) };
-        // INVARIANT: The lock was just taken.
-        Self(lock, PhantomData)
-    }
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants the lock is held.
-        unsafe { bindings::spin_unlock_bh(self.0) };
+/// # Safety
+///
+/// `ct` must be valid.
+#[inline]
+unsafe fn help(ct: *mut bindings::nf_conn) -> Option<NonNull<bindings::nf_conn_help>> {
+    // The first of the extensions, 0.
+    const _: () = assert!(bindings::NF_CT_EXT_HELPER == 0);
+    // SAFETY: `ct` is valid by the requirements of this function; its extensions are null or valid,
+    // and begin with the offset of each, 0 if it is not there.
+    unsafe {
+        let ext = (*ct).ext;
+        if ext.is_null() {
+            return None;
+        }
+        let [offset, ..] = (*ext).offset;
+        if offset == 0 {
+            return None;
+        }
+        NonNull::new(ext.byte_add(usize::from(offset)).cast())
     }
 }

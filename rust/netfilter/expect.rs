@@ -39,7 +39,7 @@ impl Expectation {
     /// family. [`None`] if there is no memory.
     ///
     /// C functions: `nf_ct_expect_alloc`, `nf_ct_expect_init`.
-    pub(crate) fn new<S: Copy>(
+    pub(crate) fn new<S>(
         master: &Conn<'_, S>,
         source: Option<IpAddr>,
         destination: IpAddr,

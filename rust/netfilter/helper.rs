@@ -9,7 +9,10 @@ use super::{
 use crate::bindings;
 use core::{
     marker::PhantomData,
-    mem::MaybeUninit,
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
     ptr::{
         self,
         NonNull, //
@@ -94,8 +97,8 @@ pub(crate) trait Helper: Sized + Sync + 'static {
     /// What it may expect; asked once, when it is registered.
     fn policy() -> ExpectPolicy;
 
-    /// What is kept for each connection.
-    type State: Copy + Send + 'static;
+    /// What is kept for each connection, and shared by those who look at its packets.
+    type State: Sync + 'static;
 
     /// The state of a new connection. The kernel gives us zeroed memory for it, so this must be a
     /// value of which all bytes are zero; that is checked when the helper is compiled.
@@ -105,7 +108,18 @@ pub(crate) trait Helper: Sized + Sync + 'static {
     fn help(packet: &mut Packet<'_>, conn: &Conn<'_, Self::State>) -> Verdict;
 
     /// Prepares the state of a connection that ctnetlink injected, as after a failover.
-    fn picked_up(state: &mut Self::State);
+    fn picked_up(state: &Self::State);
+
+    /// How to free what is kept elsewhere, if anything is.
+    const RELEASE: Option<Release<Self::State>> = None;
+}
+
+/// How to free what a helper keeps elsewhere than in its state.
+pub(crate) struct Release<S: 'static> {
+    /// Frees that of one connection, which is being deleted.
+    pub(crate) one: fn(&S),
+    /// Frees that of all connections, once no packet comes any more.
+    pub(crate) all: fn(),
 }
 
 /// Adapter from the kernel's callbacks to a [`Helper`].
@@ -122,7 +136,7 @@ impl<H: Helper> Adapter<H> {
             align_of::<H::State>() <= 8,
             "nf_conn_help.data is aligned to 8 bytes"
         );
-        let initial = H::INITIAL;
+        let initial = ManuallyDrop::new(H::INITIAL);
         let bytes = (&raw const initial).cast::<u8>();
         let mut i = 0;
         while i < size_of::<H::State>() {
@@ -163,10 +177,22 @@ impl<H: Helper> Adapter<H> {
         // side lock, with our helper being the one attached; see `help` for the state.
         match unsafe { Conn::<H::State>::from_raw(ct, bindings::IP_CT_NEW) } {
             Some(conn) => {
-                conn.with_state(H::picked_up);
+                H::picked_up(conn.state());
                 0
             }
             None => ENOENT.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Only the kernel may call it, as `nf_conntrack_helper.destroy` of the helper `H`.
+    unsafe extern "C" fn destroy(ct: *mut bindings::nf_conn) {
+        // SAFETY: `nf_ct_helper_destroy` calls this for a connection that it holds, under the RCU
+        // read side lock, with our helper being the one attached; see `help` for the state.
+        let conn = unsafe { Conn::<H::State>::from_raw(ct, bindings::IP_CT_NEW) };
+        if let (Some(conn), Some(release)) = (conn, H::RELEASE) {
+            (release.one)(conn.state());
         }
     }
 }
@@ -246,6 +272,10 @@ impl<H: Helper> Registration<H> {
                 module.as_ptr(),
             );
         }
+        if H::RELEASE.is_some() {
+            // SAFETY: As above, it is initialised.
+            unsafe { (*template.as_mut_ptr()).destroy = Some(Adapter::<H>::destroy) };
+        }
         let result = if is_taken::<H>() {
             Err(EBUSY)
         } else {
@@ -285,10 +315,18 @@ impl<H: Helper> Registration<H> {
 
 impl<H: Helper> Drop for Registration<H> {
     fn drop(&mut self) {
-        // Waits until no CPU runs the helper any more, and ends its expectations. Connections that
-        // have it stay, without help.
+        // Connections that have the helper stay, without help; the kernel does not ask whether
+        // there is still somebody who knows how to destroy it.
+        //
+        // SAFETY: By the type invariants the helper is registered. Those who read the pointer at
+        // this moment do so once.
+        unsafe { (&raw mut (*self.0.as_ptr()).destroy).write_volatile(None) };
+        // Waits until no CPU runs a function of the helper any more, and ends its expectations.
         //
         // SAFETY: By the type invariants the helper is registered.
         unsafe { bindings::nf_conntrack_helper_unregister(self.0.as_ptr()) };
+        if let Some(release) = H::RELEASE {
+            (release.all)();
+        }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod assign;
 mod conn;
 mod expect;
 mod helper;
+mod keep;
 mod module;
 pub(crate) mod nat;
 mod packet;
@@ -28,6 +29,7 @@ pub(crate) use self::{
         Helper,
         L4Proto,
         Registration,
+        Release,
         Verdict, //
     },
     module::{

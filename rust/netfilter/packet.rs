@@ -2,7 +2,10 @@
 
 //! Packets on their way through the firewall.
 
-use crate::bindings;
+use crate::{
+    bindings,
+    proto::walk::Window, //
+};
 use core::{
     marker::PhantomData,
     ptr::NonNull,
@@ -44,14 +47,6 @@ pub(crate) struct TcpSegment {
     pub(crate) len: usize,
 }
 
-/// A stretch of a packet in one piece.
-pub(crate) struct Window<'a> {
-    /// The bytes.
-    pub(crate) bytes: &'a [u8],
-    /// Whether they reach to the end of the packet.
-    pub(crate) is_last: bool,
-}
-
 impl<'a> Packet<'a> {
     /// Wraps what the kernel hands to a helper; [`None`] for a null pointer.
     ///
@@ -78,6 +73,7 @@ impl<'a> Packet<'a> {
     }
 
     /// The part of the packet that lies in its own buffer (`skb_headlen` bytes).
+    #[inline]
     fn linear(&self) -> &[u8] {
         let skb = self.skb.as_ptr();
         // SAFETY: `skb` is valid by the type invariants.
@@ -88,6 +84,7 @@ impl<'a> Packet<'a> {
     }
 
     /// The rest of the packet from `offset` on if it lies in one page fragment.
+    #[inline]
     fn fragment(&self, offset: usize) -> Option<&[u8]> {
         // SAFETY: `skb` is valid by the type invariants; the shared info stands at its end.
         let info =
@@ -112,6 +109,7 @@ impl<'a> Packet<'a> {
     }
 
     /// The rest of the packet from `offset` on, if it lies in one piece, which is the usual case.
+    #[inline]
     pub(crate) fn in_place(&self, offset: usize) -> Option<&[u8]> {
         let linear = self.linear();
         if linear.len() == self.len() {
@@ -134,39 +132,59 @@ impl<'a> Packet<'a> {
         }
         let rest = self.len().saturating_sub(offset);
         let size = rest.min(buffer.len());
-        let copied = match (
-            buffer.get_mut(..size),
-            i32::try_from(offset),
-            i32::try_from(size),
-        ) {
-            (Some(to), Ok(from), Ok(count)) => {
-                // SAFETY: `skb` is valid by the type invariants, `to` has room for `count` bytes,
-                // and the function itself checks that the packet has them.
-                let result = unsafe {
-                    bindings::skb_copy_bits(self.skb.as_ptr(), from, to.as_mut_ptr().cast(), count)
-                };
-                (result == 0).then_some(&*to)
-            }
-            _ => None,
-        };
+        let buffer = buffer.get_mut(..size).unwrap_or_default();
+        let is_copied = self.copy(offset, buffer);
         Window {
-            bytes: copied.unwrap_or_default(),
-            is_last: size == rest || copied.is_none(),
+            bytes: if is_copied { buffer } else { &[] },
+            is_last: size == rest || !is_copied,
         }
     }
 
-    /// The packet's TCP segment; [`None`] if it has no payload or is not whole.
-    pub(crate) fn tcp(&self) -> Option<TcpSegment> {
-        let mut buffer = [0; TCP_HEADER_LEN];
-        let header = match self.linear().get(self.transport..) {
-            Some(header) if header.len() >= TCP_HEADER_LEN => header,
-            _ => self.window(self.transport, &mut buffer).bytes,
+    /// Fills `to` with what stands in the packet from `offset` on. False if there is less.
+    #[cold]
+    #[inline(never)]
+    fn copy(&self, offset: usize, to: &mut [u8]) -> bool {
+        let (Ok(from), Ok(count)) = (i32::try_from(offset), i32::try_from(to.len())) else {
+            return false;
         };
+        // SAFETY: `skb` is valid by the type invariants, `to` has room for `count` bytes, and the
+        // function itself checks that the packet has them.
+        let result = unsafe {
+            bindings::skb_copy_bits(self.skb.as_ptr(), from, to.as_mut_ptr().cast(), count)
+        };
+        result == 0
+    }
+
+    /// Calls `f` with the packet's TCP header, without its options; [`None`] if that is not whole.
+    #[inline]
+    fn tcp_header<T>(&self, f: impl FnOnce(&[u8; TCP_HEADER_LEN]) -> T) -> Option<T> {
+        if let Some(header) = self.linear().get(self.transport..) {
+            if let Some(header) = header.first_chunk() {
+                return Some(f(header));
+            }
+        }
+        let mut header = [0; TCP_HEADER_LEN];
+        self.copy(self.transport, &mut header).then(|| f(&header))
+    }
+
+    /// Whether the packet opens a TCP connection.
+    pub(crate) fn is_syn(&self) -> bool {
+        // RFC 9293 section 3.1: the flags are in byte 13.
+        const SYN: u8 = 2;
+        let flags = self.tcp_header(|&[_, _, _, _, _, _, _, _, _, _, _, _, _, flags, ..]| flags);
+        flags.is_some_and(|flags| flags & SYN != 0)
+    }
+
+    /// The packet's TCP segment; [`None`] if it has no payload or is not whole.
+    #[inline]
+    pub(crate) fn tcp(&self) -> Option<TcpSegment> {
         // RFC 9293 section 3.1: sequence number at byte 4; data offset, counted in words of four
         // bytes, in the upper half of byte 12.
-        let &[_, _, _, _, s0, s1, s2, s3, _, _, _, _, data_offset, ..] = header else {
-            return None;
-        };
+        let [s0, s1, s2, s3, data_offset] = self.tcp_header(
+            |&[_, _, _, _, s0, s1, s2, s3, _, _, _, _, data_offset, ..]| {
+                [s0, s1, s2, s3, data_offset]
+            },
+        )?;
         let header_len = usize::from(data_offset >> 4).wrapping_mul(4);
         let offset = self.transport.wrapping_add(header_len);
         match self.len().checked_sub(offset) {

@@ -3,6 +3,7 @@
 //! Going through the lines of a TCP connection, for protocols that talk in lines.
 
 use super::{
+    keep::STORE,
     nat::Outcome,
     Conn,
     Helper,
@@ -11,50 +12,43 @@ use super::{
     Verdict, //
 };
 use crate::proto::{
+    walk::{
+        self,
+        Made,
+        Payload,
+        Walked,
+        Window, //
+    },
     Cursor,
     Direction,
+    LineSession,
+    OpenLine,
     Segment,
     Span, //
 };
-
-/// Size of the stretches in which a payload is looked at that is not in one piece, in bytes.
-const WINDOW: usize = 512;
+use kernel::{
+    alloc::flags::GFP_ATOMIC,
+    prelude::*, //
+};
 
 /// A helper of a protocol that talks in lines over TCP.
-pub(crate) trait LineHelper: Helper {
-    /// Something in a line that is of interest.
-    type Found: Copy;
-
-    /// The longest stretch of a line that the core needs to see in one piece, in bytes.
-    const LINE_MAX: usize;
-
-    /// Has the core take note of a segment.
-    fn enter(state: &mut Self::State, direction: Direction, segment: Segment) -> Cursor;
-
-    /// Has the core find the next thing of interest.
-    fn next(
-        state: &mut Self::State,
-        direction: Direction,
-        bytes: &[u8],
-        cursor: &mut Cursor,
-    ) -> Option<Self::Found>;
-
-    /// Where in the bytes it stands, and is rewritten.
-    fn span(found: &Self::Found) -> Span;
-
-    /// Acts on what was found, with no lock held.
+pub(crate) trait LineHelper: Helper<State: LineSession> {
+    /// Acts on what was found.
     fn found(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, Self::State>,
         place: Place,
-        found: Self::Found,
+        found: <Self::State as LineSession>::Found,
     ) -> Outcome;
+
+    /// Whether what is found in a packet of this connection may have to be rewritten.
+    fn is_rewritten(conn: &Conn<'_, Self::State>) -> bool;
 }
 
 /// Where the bytes stand in which something was found.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
-    /// Offset of the first of them in the packet.
+    /// Offset of the first of them in the packet, which may be before its beginning.
     pub(crate) base: usize,
     /// Its sequence number, as the sender counts, in host byte order.
     pub(crate) seq: u32,
@@ -69,103 +63,170 @@ impl Place {
 }
 
 /// Looks at each line of the packet.
+#[inline]
 pub(crate) fn look<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::State>) -> Verdict {
-    const { assert!(H::LINE_MAX <= WINDOW) };
-    let Some(segment) = packet.tcp() else {
+    const { assert!(<H::State as LineSession>::LINE_MAX <= walk::WINDOW) };
+    let Some(tcp) = packet.tcp() else {
         return Verdict::Accept;
     };
+    let session = conn.state();
     let direction = conn.direction();
-    let Some(bytes) = packet.in_place(segment.offset) else {
-        return look_split::<H>(packet, conn, segment);
+    let Some(bytes) = packet.in_place(tcp.offset) else {
+        return look_split::<H>(packet, conn, tcp);
     };
-    let (cursor, found) = conn.with_state(|state| {
-        let segment = Segment {
-            seq: segment.seq,
-            len: segment.len,
-            ends_in_newline: bytes.last() == Some(&b'\n'),
-        };
-        let mut cursor = H::enter(state, direction, segment);
-        let found = H::next(state, direction, bytes, &mut cursor);
-        (cursor, found)
-    });
-    match found {
-        // The usual case.
-        None => Verdict::Accept,
-        Some(_) => walk::<H>(packet, conn, segment, cursor, found),
+    let segment = Segment {
+        seq: tcp.seq,
+        len: tcp.len,
+        ends_in_newline: bytes.last() == Some(&b'\n'),
+    };
+    let mut cursor = session.enter(direction, segment);
+    if session.kept().is_any() || cursor.gap().is_some() {
+        return look_again::<H>(packet, conn, tcp.offset, segment, cursor);
     }
+    let found = session.next(direction, bytes, &mut cursor);
+    // The usual case.
+    if found.is_none() && !cursor.is_open(tcp.len) {
+        return Verdict::Accept;
+    }
+    look_on::<H>(packet, conn, tcp.offset, segment, cursor, found)
 }
 
 /// The same for a payload that is in several pieces.
+#[cold]
 #[inline(never)]
 fn look_split<H: LineHelper>(
     packet: &mut Packet<'_>,
     conn: &Conn<'_, H::State>,
-    segment: TcpSegment,
+    tcp: TcpSegment,
 ) -> Verdict {
     let mut last = [0; 1];
-    let end = segment.offset.saturating_add(segment.len);
+    let end = tcp.offset.saturating_add(tcp.len);
     let last = packet.window(end.saturating_sub(1), &mut last).bytes;
-    let ends_in_newline = last == b"\n";
-    let cursor = conn.with_state(|state| {
-        let segment = Segment {
-            seq: segment.seq,
-            len: segment.len,
-            ends_in_newline,
-        };
-        H::enter(state, conn.direction(), segment)
-    });
-    walk::<H>(packet, conn, segment, cursor, None)
+    let segment = Segment {
+        seq: tcp.seq,
+        len: tcp.len,
+        ends_in_newline: last == b"\n",
+    };
+    let cursor = conn.state().enter(conn.direction(), segment);
+    look_again::<H>(packet, conn, tcp.offset, segment, cursor)
 }
 
-/// Goes through the lines from `cursor` on, starting with `found`, in windows if need be.
+/// The same where something was kept, or may have to be.
+#[cold]
 #[inline(never)]
-fn walk<H: LineHelper>(
+fn look_again<H: LineHelper>(
     packet: &mut Packet<'_>,
     conn: &Conn<'_, H::State>,
-    segment: TcpSegment,
-    mut cursor: Cursor,
-    mut found: Option<H::Found>,
+    offset: usize,
+    segment: Segment,
+    cursor: Cursor,
 ) -> Verdict {
     let direction = conn.direction();
-    let mut buffer = [0; WINDOW];
-    let mut place = Place {
-        base: segment.offset,
-        seq: segment.seq,
+    let mut on = OnPacket::<H> {
+        packet,
+        conn,
+        offset,
     };
-    // By how much NAT has made the packet longer, and the sequence number where it did so last.
-    let mut growth = 0i32;
-    let mut changed = segment.seq;
-    loop {
-        if let Some(found) = found {
-            let seq = place.seq_of(H::span(&found));
-            match H::found(packet, conn, place, found) {
-                Outcome::Rewritten { growth: by, .. } => {
-                    cursor.grow(by);
-                    growth = growth.wrapping_add(by);
-                    changed = seq;
-                    // CAST: Two's complement is what wrapping arithmetic needs.
-                    place.seq = place.seq.wrapping_sub(by as u32);
-                }
-                Outcome::Unchanged => {}
-                Outcome::NoMemory => return Verdict::Drop,
-            }
-        }
-        let window = packet.window(place.base, &mut buffer);
-        let is_last = window.is_last;
-        found = conn.with_state(|state| H::next(state, direction, window.bytes, &mut cursor));
-        if found.is_none() {
-            let done = cursor.offset();
-            if is_last || done == 0 {
-                break;
-            }
-            cursor.slide(done);
-            place.base = place.base.saturating_add(done);
-            // CAST: As above.
-            place.seq = place.seq.wrapping_add(done as u32);
-        }
+    let walked = walk::again(conn.state(), direction, segment, &mut on, cursor);
+    finish(conn, walked)
+}
+
+/// Goes through the lines from `cursor` on, starting with `found`.
+#[inline(never)]
+fn look_on<H: LineHelper>(
+    packet: &mut Packet<'_>,
+    conn: &Conn<'_, H::State>,
+    offset: usize,
+    segment: Segment,
+    cursor: Cursor,
+    found: Option<<H::State as LineSession>::Found>,
+) -> Verdict {
+    let mut on = OnPacket::<H> {
+        packet,
+        conn,
+        offset,
+    };
+    let direction = conn.direction();
+    let walked = walk::walk(conn.state(), direction, segment, &mut on, cursor, found);
+    finish(conn, walked)
+}
+
+fn finish<S>(conn: &Conn<'_, S>, walked: Walked) -> Verdict {
+    if walked.is_dropped {
+        return Verdict::Drop;
     }
-    if growth != 0 {
-        conn.adjust_sequence(changed, growth);
+    if walked.growth != 0 {
+        conn.adjust_sequence(walked.changed, walked.growth);
     }
     Verdict::Accept
+}
+
+/// Frees what is kept for a connection that goes.
+pub(crate) fn release<S: LineSession>(session: &S) {
+    for direction in [Direction::Original, Direction::Reply] {
+        drop(STORE.take(session.kept().replace(direction, 0)));
+    }
+}
+
+/// Frees what is kept for all connections, once no packet comes any more.
+pub(crate) fn release_all() {
+    STORE.clear();
+}
+
+/// The payload of the packet at hand.
+struct OnPacket<'a, 'p, 'c, H: LineHelper> {
+    packet: &'a mut Packet<'p>,
+    conn: &'a Conn<'c, H::State>,
+    /// Where in the packet the payload begins.
+    offset: usize,
+}
+
+impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
+    type Line = KBox<OpenLine>;
+
+    fn window<'b>(&'b self, at: usize, buffer: &'b mut [u8]) -> Window<'b> {
+        self.packet.window(self.offset.saturating_add(at), buffer)
+    }
+
+    fn found(&mut self, found: <H::State as LineSession>::Found, at: usize, seq: u32) -> Made {
+        let start = H::State::span(&found).start();
+        let place = Place {
+            base: self.offset.wrapping_add(at).wrapping_sub(start),
+            // CAST: Sequence numbers wrap.
+            seq: seq.wrapping_sub(start as u32),
+        };
+        match H::found(self.packet, self.conn, place, found) {
+            Outcome::Rewritten { growth, .. } => Made::Rewritten(growth),
+            Outcome::Unchanged => Made::Unchanged,
+            Outcome::NoMemory => Made::Lost,
+        }
+    }
+
+    fn is_rewritten(&self) -> bool {
+        H::is_rewritten(self.conn)
+    }
+
+    fn take(&mut self) -> Option<Self::Line> {
+        let kept = self.conn.state().kept();
+        STORE.take(kept.replace(self.conn.direction(), 0))
+    }
+
+    fn line(&mut self, line: OpenLine) -> Option<Self::Line> {
+        KBox::new(line, GFP_ATOMIC).ok()
+    }
+
+    fn keep(&mut self, line: Self::Line) {
+        let Some(number) = STORE.put(line) else {
+            return self.give_up();
+        };
+        let kept = self.conn.state().kept();
+        let direction = self.conn.direction();
+        drop(STORE.take(kept.replace(direction, number)));
+        // If the connection dies at this moment then either its end finds the line or this does.
+        if self.conn.is_dying() {
+            drop(STORE.take(kept.replace(direction, 0)));
+        }
+    }
+
+    fn give_up(&mut self) {}
 }

@@ -2,9 +2,16 @@
 
 //! Knows where lines begin in one direction of a TCP connection.
 
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::Relaxed, //
+};
+
 use super::{
     scan,
-    Reject, //
+    Direction,
+    Reject,
+    Span, //
 };
 
 /// A TCP segment with payload, of which the bytes are looked at separately.
@@ -20,12 +27,79 @@ pub struct Segment {
     pub ends_in_newline: bool,
 }
 
+/// What is kept for a connection of a protocol that talks in lines.
+///
+/// It is a set of atomics, so that packets of one connection need no lock. Where two are looked at
+/// at the same time, one may miss what the other just found out; the state is valid all the same.
+///
+/// All zeroes is the initial state, and no bit pattern is invalid.
+pub trait LineSession: Sync + 'static {
+    /// Something in a line that is of interest.
+    type Found: Copy;
+
+    /// The longest stretch of a line that [`Self::next`] needs to see in one piece, in bytes.
+    const LINE_MAX: usize;
+
+    /// The state of a new connection.
+    const NEW: Self;
+
+    /// Forgets all, as for a connection that ctnetlink injected after a failover.
+    ///
+    /// The next segment of each direction is taken to begin a line.
+    fn pick_up(&self);
+
+    /// Takes note of a segment and returns a cursor at its beginning for [`Self::next`].
+    ///
+    /// To be called once for each segment with payload, retransmitted ones too. A segment begins a
+    /// line if it begins where an earlier one ended in a newline, or if it is the very first. For
+    /// the first this is not certain, but looking at the rest of a line as a line does no harm,
+    /// while missing a line does. In a direction of no interest the cursor is at the end.
+    fn enter(&self, direction: Direction, segment: Segment) -> Cursor;
+
+    /// What is known of the lines of `direction`.
+    fn lines(&self, direction: Direction) -> &Lines;
+
+    /// Returns the next thing of interest from `cursor` on, with the cursor behind it; [`None`] if
+    /// there is none.
+    ///
+    /// `bytes` is the payload or a window of it. Where it ends, a line which may be of interest but
+    /// is not whole yet is left, with the cursor at its beginning. A window that is not the last of
+    /// its payload must have at least [`Self::LINE_MAX`] bytes; then the cursor always advances,
+    /// and the next window begins at [`Cursor::offset`] (see [`Cursor::slide`]).
+    ///
+    /// It takes time linear in the length of `bytes` behind the cursor.
+    fn next(&self, direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Self::Found>;
+
+    /// Where in the bytes it stands, and is rewritten.
+    fn span(found: &Self::Found) -> Span;
+
+    /// Which lines are kept that are not whole yet.
+    fn kept(&self) -> &Kept;
+}
+
 /// Where in the bytes to go on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 pub struct Cursor {
     pub(super) offset: usize,
     pub(super) place: Place,
+    /// Where what would have to be rewritten begins in a line that is not whole.
+    begun: Option<usize>,
+    /// How many bytes before the segment have not been seen.
+    gap: u16,
+    /// Where in a line the first of these is.
+    gap_place: Place,
+    /// Whether all of the segment has been seen before.
+    is_again: bool,
+    /// What was known before the segment.
+    before: u64,
+}
+
+impl Default for Cursor {
+    /// At the beginning of a line.
+    fn default() -> Self {
+        Self::new(0, Place::Start)
+    }
 }
 
 /// Where in a line a cursor stands.
@@ -42,20 +116,69 @@ pub(super) enum Place {
 
 impl Cursor {
     /// Returns a cursor at `offset`, which is at `place`.
+    #[inline]
     pub(super) const fn new(offset: usize, place: Place) -> Self {
-        Self { offset, place }
+        Self {
+            offset,
+            place,
+            begun: None,
+            gap: 0,
+            gap_place: Place::Rest,
+            is_again: false,
+            before: 0,
+        }
     }
 
     /// Returns the offset of the first byte not dealt with yet, in the bytes last given.
     ///
     /// After the end of a window this is where the next one has to begin.
+    #[inline]
     pub const fn offset(&self) -> usize {
         self.offset
+    }
+
+    /// Whether it stands in a line that is still of interest, with more bytes to come.
+    ///
+    /// To be asked at the end of `len` bytes: a line that has not begun is not.
+    #[inline]
+    pub const fn is_open(&self, len: usize) -> bool {
+        match self.place {
+            Place::Start => self.offset < len,
+            Place::Part(_) => true,
+            Place::Rest => false,
+        }
+    }
+
+    /// Returns the offset of what would have to be rewritten in the line at the end that is not
+    /// whole, if that has begun.
+    #[inline]
+    pub const fn begun(&self) -> Option<usize> {
+        self.begun
+    }
+
+    /// Notes where what would have to be rewritten begins in the line at the cursor.
+    #[inline]
+    pub(super) fn begin(&mut self, begun: Option<usize>) {
+        self.begun = begun;
+    }
+
+    /// Returns how many bytes are missing before the segment, and a cursor at the first of them, if
+    /// these are only few: this segment has overtaken another one.
+    #[inline]
+    pub fn gap(&self) -> Option<(u32, Self)> {
+        (self.gap != 0).then(|| (u32::from(self.gap), Self::new(0, self.gap_place)))
+    }
+
+    /// Whether all of the segment has been seen before: what follows its last line has been, too.
+    #[inline]
+    pub fn is_again(&self) -> bool {
+        self.is_again
     }
 
     /// Notes that the next bytes given begin `by` bytes behind the beginning of the last ones.
     pub fn slide(&mut self, by: usize) {
         self.offset = self.offset.saturating_sub(by);
+        self.begun = self.begun.map(|begun| begun.saturating_sub(by));
     }
 
     /// Notes that what is before the cursor has become longer by `by` bytes.
@@ -94,6 +217,7 @@ impl Cursor {
     }
 
     /// Goes to `offset`, inside of a line that was dealt with.
+    #[inline]
     pub(super) fn enter_line(&mut self, offset: usize) {
         self.offset = offset;
         self.place = Place::Rest;
@@ -111,67 +235,208 @@ impl Cursor {
     }
 }
 
+/// How much a segment may have overtaken, in bytes.
+const GAP_MAX: u32 = 512;
+
 /// Remembers the last two line starts of one direction by their sequence numbers.
 ///
 /// Two, as mainline: where the segment seen last began, so that its retransmission is known again,
-/// and where the next one will begin. Two equal ones, as all zeroes, are the initial state: nothing
-/// seen yet. No bit pattern is invalid.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(MODULE), derive(Debug))]
-#[repr(C)]
-pub(super) struct Lines {
-    starts: [u32; 2],
+/// and where the next one will begin. No bit pattern is invalid.
+#[repr(transparent)]
+pub struct Lines(AtomicU64);
+
+#[cfg(not(MODULE))]
+impl Clone for Lines {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Relaxed)))
+    }
+}
+
+/// What [`Lines`] has in one word.
+#[derive(Clone, Copy)]
+struct Starts {
+    /// The newest start.
+    newest: u32,
+    /// How far before it the older one is, 0 if there is none.
+    back: u16,
+    /// One more than how many bytes there have been of the line at the newest start, at most; 0 if
+    /// there has been no segment at all.
+    seen: u16,
+}
+
+impl Starts {
+    #[inline]
+    const fn unpack(word: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+        Self {
+            newest: u32::from_le_bytes([a, b, c, d]),
+            back: u16::from_le_bytes([e, f]),
+            seen: u16::from_le_bytes([g, h]),
+        }
+    }
+
+    #[inline]
+    const fn pack(self) -> u64 {
+        let [a, b, c, d] = self.newest.to_le_bytes();
+        let [e, f] = self.back.to_le_bytes();
+        let [g, h] = self.seen.to_le_bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
 }
 
 impl Lines {
     /// Nothing seen yet.
     pub(super) const fn new() -> Self {
-        Self { starts: [0; 2] }
+        Self(AtomicU64::new(0))
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&self) {
+        self.0.store(0, Relaxed);
+    }
+
+    /// Returns all that is kept, to compare it.
+    #[cfg(not(MODULE))]
+    pub(super) fn snapshot(&self) -> u64 {
+        self.0.load(Relaxed)
     }
 
     /// Takes note of `segment` and returns a cursor at its beginning.
-    pub(super) fn enter(&mut self, segment: Segment) -> Cursor {
-        let place = if self.is_start(segment) {
-            Place::Start
-        } else {
-            Place::Rest
-        };
-        Cursor::new(0, place)
+    #[inline]
+    pub(super) fn enter(&self, segment: Segment) -> Cursor {
+        let before = self.0.load(Relaxed);
+        let old = Starts::unpack(before);
+        let len = length(segment.len);
+        if segment.ends_in_newline && segment.seq == old.newest && old.seen != 0 {
+            // The usual case: it goes on where the last one ended.
+            let new = Starts {
+                newest: segment.seq.wrapping_add(len),
+                back: u16::try_from(len).unwrap_or(0),
+                seen: 1,
+            };
+            self.0.store(new.pack(), Relaxed);
+            return Cursor {
+                before,
+                ..Cursor::new(0, Place::Start)
+            };
+        }
+        if len == 0 {
+            // It says nothing of lines: do not give it the benefit of the doubt.
+            return Cursor::new(0, Place::Rest);
+        }
+        let (new, cursor) = old.enter(segment.seq, len, segment.ends_in_newline);
+        self.0.store(new.pack(), Relaxed);
+        Cursor { before, ..cursor }
     }
 
-    fn is_start(&mut self, segment: Segment) -> bool {
-        let len = match u32::try_from(segment.len) {
-            // An empty segment says nothing of lines: do not give it the benefit of the doubt.
-            Ok(0) | Err(_) => return false,
-            Ok(len) => len,
-        };
-        let [a, b] = self.starts;
-        if a == b {
-            // The first segment after the handshake begins a line, one after a failover most
-            // probably. The byte before it will not come any more.
-            self.starts = [segment.seq, segment.seq.wrapping_sub(1)];
-        }
-        let [a, b] = self.starts;
-        if segment.ends_in_newline {
-            self.remember(segment.seq.wrapping_add(len));
-        }
-        segment.seq == a || segment.seq == b
+    /// Forgets the segment that `cursor` was returned for, since it is dropped: it will come again.
+    pub(super) fn undo(&self, cursor: &Cursor) {
+        self.0.store(cursor.before, Relaxed);
     }
 
-    /// Replaces the older one by `start`, but only by a newer one.
-    fn remember(&mut self, start: u32) {
-        let [a, b] = &mut self.starts;
-        if start == *a || start == *b {
-            return;
-        }
-        let older = if is_before(*a, *b) { a } else { b };
-        if is_before(*older, start) {
-            *older = start;
+    /// Notes that all has been seen before the sequence number `end`, which had been missing.
+    pub(super) fn saw(&self, end: u32) {
+        let mut starts = Starts::unpack(self.0.load(Relaxed));
+        if is_before(starts.seen_end(), end) {
+            starts.see(end);
+            self.0.store(starts.pack(), Relaxed);
         }
     }
 }
 
+impl Starts {
+    #[inline(never)]
+    fn enter(mut self, seq: u32, len: u32, ends_in_newline: bool) -> (Self, Cursor) {
+        if self.seen == 0 {
+            // The first segment after the handshake begins a line, one after a failover most
+            // probably.
+            self = Self {
+                newest: seq,
+                back: 0,
+                seen: 1,
+            };
+        }
+        let end = seq.wrapping_add(len);
+        let older = self.newest.wrapping_sub(u32::from(self.back));
+        let seen_end = self.seen_end();
+        let mut cursor = Cursor::new(0, Place::Rest);
+        cursor.is_again = !is_before(seen_end, end);
+        let ahead = seq.wrapping_sub(seen_end);
+        if seq == self.newest || seq == older {
+            cursor.place = Place::Start;
+        } else if ahead < GAP_MAX {
+            cursor.gap = u16::try_from(ahead).unwrap_or(0);
+            if self.seen == 1 {
+                cursor.gap_place = Place::Start;
+            }
+        }
+        if !is_before(self.newest, end) {
+            if ends_in_newline && end != self.newest && is_before(older, end) {
+                // It is between the two.
+                self.back = u16::try_from(self.newest.wrapping_sub(end)).unwrap_or(0);
+            }
+        } else if ends_in_newline {
+            let back = end.wrapping_sub(self.newest);
+            self = Self {
+                newest: end,
+                back: u16::try_from(back).unwrap_or(0),
+                seen: 1,
+            };
+        } else if cursor.gap == 0 && !cursor.is_again {
+            self.see(end);
+        }
+        (self, cursor)
+    }
+
+    /// The sequence number before which all has been seen.
+    fn seen_end(self) -> u32 {
+        let seen = u32::from(self.seen.saturating_sub(1));
+        self.newest.wrapping_add(seen)
+    }
+
+    /// The reverse of [`Self::seen_end`].
+    fn see(&mut self, end: u32) {
+        let seen = end.wrapping_sub(self.newest).saturating_add(1);
+        self.seen = u16::try_from(seen).unwrap_or(u16::MAX);
+    }
+}
+
+/// A length as part of a sequence number. A packet is never so long that it does not fit.
+#[inline]
+pub(super) fn length(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
 /// Compares sequence numbers by serial number arithmetic, RFC 1982, as the kernel's `before()`.
-const fn is_before(a: u32, b: u32) -> bool {
+pub(super) const fn is_before(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) > u32::MAX >> 1
+}
+
+/// Which lines of a connection are kept because they are not whole yet: a number for each
+/// direction, with which who keeps them finds them; 0 for none.
+#[repr(C)]
+pub struct Kept([core::sync::atomic::AtomicU16; 2]);
+
+impl Kept {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self([const { core::sync::atomic::AtomicU16::new(0) }; 2])
+    }
+
+    /// Whether there is one.
+    #[inline]
+    pub fn is_any(&self) -> bool {
+        let [original, reply] = &self.0;
+        original.load(Relaxed) | reply.load(Relaxed) != 0
+    }
+
+    /// Takes the number of `direction`, and leaves `number` in its place.
+    pub fn replace(&self, direction: Direction, number: u16) -> u16 {
+        let [original, reply] = &self.0;
+        let place = match direction {
+            Direction::Original => original,
+            Direction::Reply => reply,
+        };
+        place.swap(number, core::sync::atomic::Ordering::SeqCst)
+    }
 }

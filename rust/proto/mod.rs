@@ -8,24 +8,35 @@
 //!
 //! This is a module of each kernel module and, through `lib.rs`, a crate on the host.
 
+// Each kernel module has its protocol only, see Kbuild.
+#[cfg(any(not(MODULE), protocol_amanda))]
 pub mod amanda;
+#[cfg(any(not(MODULE), protocol_ftp))]
 pub mod ftp;
+#[cfg(any(not(MODULE), protocol_irc))]
 pub mod irc;
+#[cfg(any(not(MODULE), protocol_tftp))]
 pub mod tftp;
 
 mod lines;
+mod open_line;
 mod reader;
 mod scan;
 mod span;
 mod text;
+pub mod walk;
 
 // Each kernel module uses its part only.
 #[allow(unused_imports)]
 pub use self::{
     lines::{
         Cursor,
+        Kept,
+        LineSession,
+        Lines,
         Segment, //
     },
+    open_line::OpenLine,
     span::Span,
     text::Text, //
 };

@@ -34,6 +34,7 @@ class Case:
     says: bytes = b""  # what the packet must say afterwards; empty: it must not change
     nat: bool = False
     is_new: bool = False  # the first packet of its connection
+    question: bytes = b""  # what the other side says before
     what: str = "helper"
 
     @property
@@ -75,14 +76,14 @@ def _ftp(version):
         yield case("PORT", FROM_CLIENT, port)
     yield case("EPRT", FROM_CLIENT, eprt)
     if version == 4:
-        yield case("reply 227", FROM_SERVER, pasv)
-    yield case("reply 229", FROM_SERVER, epsv)
+        yield case("reply 227", FROM_SERVER, pasv, question=b"PASV\r\n")
+    yield case("reply 229", FROM_SERVER, epsv, question=b"EPSV\r\n")
     if version == 4:
         yield case("PORT, NAT", FROM_CLIENT, port, nat=True, says=b"PORT 198,51,100,1,195,80\r\n")
     yield case("EPRT, NAT", FROM_CLIENT, eprt, nat=True, says=outside or b"EPRT |2|2001:")
     if version == 4:
-        yield case("reply 227, NAT", FROM_SERVER, pasv, nat=True, says=b"(192,0,2,1,195,80)")
-    yield case("reply 229, NAT", FROM_SERVER, epsv, nat=True)
+        yield case("reply 227, NAT", FROM_SERVER, pasv, question=b"PASV\r\n", nat=True, says=b"(192,0,2,1,195,80)")
+    yield case("reply 229, NAT", FROM_SERVER, epsv, question=b"EPSV\r\n", nat=True)
 
 
 def _ftp_extra():

@@ -9,7 +9,7 @@ import socket
 import threading
 
 import shell
-from scripted import passive_reply, port_command
+from scripted import passive_reply, port_command, questions
 
 TIMEOUT = 15
 
@@ -47,12 +47,20 @@ class Dialogue:
         self._say("client", self.client, self.server, text, heard)
 
     def server_says(self, text, heard=None):
+        """The client asks before for what needs a question."""
+        for question in questions(text):
+            self.client_says(question)
         self._say("server", self.server, self.client, text, heard)
 
-    def _say(self, side, sender, receiver, text, heard):
+    def says_in_pieces(self, side, pieces):
+        """The same in as many segments as the sender's TCP makes of it."""
+        ends = (self.client, self.server) if side == "client" else (self.server, self.client)
+        self._say(side, *ends, b"".join(pieces), None, pieces)
+
+    def _say(self, side, sender, receiver, text, heard, pieces=None):
         expected = self.flow.heard(side, text) if heard is None else heard
         shell.log.info("%s> %.200r", side, text)
-        with sending(sender, text):
+        with sending(sender, *(pieces or [text])):
             received = hear(receiver, len(expected))
         assert received == expected, f"the {side} said {text[-300:]!r}, but the other side heard {received[-300:]!r}"
 
@@ -92,17 +100,18 @@ def hear(receiver, size):
 
 
 @contextlib.contextmanager
-def sending(sender, text):
-    """`text` is sent meanwhile, however long it is."""
-    thread = threading.Thread(target=_send, args=(sender, text))
+def sending(sender, *pieces):
+    """`pieces` are sent meanwhile, however long they are."""
+    thread = threading.Thread(target=_send, args=(sender, pieces))
     thread.start()
     yield
     thread.join(TIMEOUT)
 
 
-def _send(sender, text):
+def _send(sender, pieces):
     with contextlib.suppress(OSError):
-        sender.sendall(text)
+        for piece in pieces:
+            sender.sendall(piece)
 
 
 def carry(opener, family, address, port, waiting, size=1000, source_port=None):

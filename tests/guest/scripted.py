@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import shell
 
 CONTROL_PORT = 21
+GREETING = [("server", b"220 ready\r\n"), ("client", b"USER anonymous\r\n"), ("server", b"230 welcome\r\n")]
 
 
 class Control:
     """A control connection between two hosts; both ends are in the test's hands."""
 
-    def __init__(self, network, family="ipv4"):
+    def __init__(self, network, family="ipv4", greeting=GREETING):
         self.network, self.family = network, family
         self._listener = network.server.listen(family, CONTROL_PORT)
         self.client = network.client.connect(family, network.server, CONTROL_PORT)
@@ -26,9 +27,8 @@ class Control:
             end.settimeout(15)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Both helpers know where a line starts once a line has ended.
-        self.server_says(b"220 ready\r\n")
-        self.client_says(b"USER anonymous\r\n")
-        self.server_says(b"230 welcome\r\n")
+        for side, line in greeting:
+            (self.client_says if side == "client" else self.server_says)(line)
 
     def __enter__(self):
         return self
@@ -40,7 +40,10 @@ class Control:
     def client_says(self, data):
         self._pass("client", self.client, self.server, data)
 
-    def server_says(self, data):
+    def server_says(self, data, asked=True):
+        """Unless told otherwise the client asks before for what needs a question."""
+        for question in questions(data) if asked else ():
+            self.client_says(question)
         self._pass("server", self.server, self.client, data)
 
     def _pass(self, name, sender, receiver, data):
@@ -75,6 +78,13 @@ class Control:
                     with other:
                         one.sendall(b"data")
                         assert other.recv(10) == b"data"
+
+
+def questions(reply):
+    """What a client has to say before the server may give this reply."""
+    for line in reply.split(b"\n"):
+        if line.startswith((b"227 ", b"229 ")):
+            yield b"PASV\r\n" if line.startswith(b"227 ") else b"EPSV\r\n"
 
 
 def passive_reply(address, port):

@@ -29,6 +29,7 @@ use conntrack_proto::{
         LINE_MAX, //
     },
     Direction,
+    LineSession,
     Reject,
     Segment,
     Text, //

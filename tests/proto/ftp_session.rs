@@ -17,6 +17,7 @@ use conntrack_proto::{
         LINE_MAX, //
     },
     Direction,
+    LineSession,
     Segment,
     Text, //
 };
@@ -66,11 +67,11 @@ fn directions_do_not_mix() {
 fn empty_segments_say_nothing() {
     let mut session = Session::new();
     assert_eq!(ports(&mut session, Original, 500, ""), NONE);
-    assert_eq!(session, Session::new());
+    assert_eq!(session.snapshot(), Session::new().snapshot());
     assert_eq!(ports(&mut session, Original, 7, PORT), [1025]);
-    let before = session;
+    let before = session.snapshot();
     assert_eq!(ports(&mut session, Original, 7, ""), NONE);
-    assert_eq!(session, before);
+    assert_eq!(session.snapshot(), before);
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn pick_up_forgets() {
     assert_eq!(ports(&mut session, Original, 0, "NOOP\r\n"), NONE);
     assert_eq!(ports(&mut session, Reply, 0, "200 ok\r\n"), NONE);
     session.pick_up();
-    assert_eq!(session, Session::new());
+    assert_eq!(session.snapshot(), Session::new().snapshot());
     assert_eq!(ports(&mut session, Original, 123_456, PORT), [1025]);
     assert_eq!(ports(&mut session, Reply, 654_321, "229 (|||5|)\r\n"), [5]);
     assert_eq!(ports(&mut session, Original, 777, PORT), NONE);
@@ -192,23 +193,34 @@ fn pick_up_forgets() {
 #[test]
 fn told_is_kept_for_the_last() {
     let mut session = Session::new();
-    let told = |port: u16| Some(port.try_into().ok());
+    let tell = |session: &Session, seq, port: u16| {
+        session.tell(Kind::Port, seq, port.try_into().ok());
+    };
+    let told = |session: &Session, seq| {
+        session
+            .told(Kind::Port, seq)
+            .map(|port| port.map_or(0, |port| port.get()))
+    };
     // Nothing yet, at 0 neither.
-    assert_eq!(session.told(0), None);
-    session.tell(u32::MAX, 1025.try_into().ok());
-    assert_eq!(session.told(u32::MAX), told(1025));
-    assert_eq!(session.told(0), None);
+    assert_eq!(told(&session, 0), None);
+    tell(&session, u32::MAX, 1025);
+    assert_eq!(told(&session, u32::MAX), Some(1025));
+    assert_eq!(told(&session, 0), None);
+    // Of this kind only: the other direction counts for itself.
+    assert_eq!(session.told(Kind::Pasv, u32::MAX), None);
     // Line tracking does not touch it.
     assert_eq!(ports(&mut session, Original, 0, PORT), [1025]);
-    assert_eq!(session.told(u32::MAX), told(1025));
-    session.tell(0, 65535.try_into().ok());
-    assert_eq!(session.told(0), told(65535));
-    assert_eq!(session.told(u32::MAX), None);
-    // Left as it is, which is something else than never seen.
-    session.tell(0, None);
-    assert_eq!(session.told(0), Some(None));
+    assert_eq!(told(&session, u32::MAX), Some(1025));
+    tell(&session, 0, 65535);
+    assert_eq!(told(&session, 0), Some(65535));
+    assert_eq!(told(&session, u32::MAX), None);
+    // Left as it is, which is something else than never seen, or only believed.
+    tell(&session, 0, 0);
+    assert_eq!(told(&session, 0), Some(0));
+    session.admit(Kind::Port, 1).unwrap();
+    assert_eq!(told(&session, 1), None);
     session.pick_up();
-    assert_eq!(session.told(0), None);
+    assert_eq!(told(&session, 0), None);
 }
 
 #[test]
@@ -301,7 +313,7 @@ fn rewriting() {
         let mut bytes = Vec::from(
             "PORT 10,0,0,1,4,1\r\nNOOP\r\nPORT 10,0,0,1,4,2\r\nEPRT |1|10.0.0.1|1027|\r\n",
         );
-        let mut session = Session::new();
+        let session = Session::new();
         let mut cursor = session.enter(
             Original,
             Segment {
@@ -399,7 +411,7 @@ fn windows_always_advance() {
         for direction in [Original, Reply] {
             let payload = line.repeat(1000);
             let payload = payload.as_bytes();
-            let mut session = Session::new();
+            let session = Session::new();
             let mut cursor = session.enter(
                 direction,
                 Segment {
@@ -425,7 +437,7 @@ fn windows_always_advance() {
 /// Bytes that are not those of before, so that the cursor is behind their end.
 #[test]
 fn cursor_out_of_bounds() {
-    let mut session = Session::new();
+    let session = Session::new();
     let mut cursor = session.enter(
         Original,
         Segment {

@@ -29,6 +29,7 @@ use conntrack_proto::{
         LINE_MAX, //
     },
     Direction,
+    LineSession,
     Reject,
     Text, //
 };
@@ -138,7 +139,7 @@ proptest! {
         sizes in prop::collection::vec(LINE_MAX..LINE_MAX + 200, 1..8),
     ) {
         let payload = lines.concat();
-        let mut session = session();
+        let session = session();
         let start = session.enter(direction, whole(0, &payload));
         let (mut cursor, mut base, mut found) = (start, 0, Vec::new());
         for size in sizes.iter().cycle() {
@@ -192,7 +193,7 @@ proptest! {
     /// The changed ports that are known, beside a plain list of them.
     #[test]
     fn changed_ports(pairs in prop::collection::vec((1..6u16, 1..6u16), 0..12)) {
-        let mut session = Session::new();
+        let session = Session::new();
         let mut list: Vec<(u16, u16)> = Vec::new();
         for (offered, told) in pairs {
             session.tell(offered.try_into().unwrap(), told.try_into().unwrap());
@@ -205,7 +206,7 @@ proptest! {
                 // Of the first segment, as this is for each copy of the session.
                 let instead = |direction, dcc: String| {
                     let line = format!("PRIVMSG a :\x01DCC {dcc}\x01\n");
-                    let found = segment(&mut { session }, direction, 0, line.as_bytes());
+                    let found = segment(&mut session.clone(), direction, 0, line.as_bytes());
                     found.first().map(|found| found.instead.map(NonZeroU16::get))
                 };
                 let told = list.iter().find(|pair| pair.0 == port).map(|pair| pair.1);

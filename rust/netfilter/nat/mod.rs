@@ -116,10 +116,15 @@ impl<A: Copy> Slot<A> {
         Self(AtomicPtr::new(core::ptr::null_mut()), PhantomData)
     }
 
+    /// Whether the NAT half is there.
+    pub(crate) fn is_filled(&self) -> bool {
+        !self.0.load(Ordering::Relaxed).is_null()
+    }
+
     /// Has the NAT half rewrite `found`; [`None`] if there is none.
     ///
     /// See [`NatHelper::nat`].
-    pub(crate) fn nat<S: Copy>(
+    pub(crate) fn nat<S>(
         &self,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
@@ -135,7 +140,7 @@ impl<A: Copy> Slot<A> {
     /// Has the NAT half put `port` in the place of the one in `found`; [`None`] if there is none.
     ///
     /// See [`NatHelper::rename`].
-    pub(crate) fn rename<S: Copy>(
+    pub(crate) fn rename<S>(
         &self,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
@@ -146,7 +151,7 @@ impl<A: Copy> Slot<A> {
         self.call(packet, conn, base, found, port, None)
     }
 
-    fn call<S: Copy>(
+    fn call<S>(
         &self,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,

@@ -59,7 +59,7 @@ impl Packet<'_> {
     ///
     /// [`Outcome::Unchanged`] if it cannot be done at all, because the packet would become too long,
     /// or the kernel cannot adjust sequence numbers.
-    pub(crate) fn rewrite_tcp<S: Copy>(
+    pub(crate) fn rewrite_tcp<S>(
         &mut self,
         conn: &Conn<'_, S>,
         at: usize,
@@ -98,7 +98,7 @@ impl Packet<'_> {
     /// The same for a UDP datagram.
     ///
     /// C function: `nf_nat_mangle_udp_packet`.
-    pub(crate) fn rewrite_udp<S: Copy>(
+    pub(crate) fn rewrite_udp<S>(
         &mut self,
         conn: &Conn<'_, S>,
         at: usize,

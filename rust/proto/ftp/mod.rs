@@ -5,18 +5,32 @@
 //! The client announces with `PORT` or `EPRT` where it listens for the data connection, or the
 //! server with reply 227 or 229. This finds such lines in a control connection.
 
+mod dialogue;
 mod emit;
 mod parse;
+mod told;
 
 use core::{
     net::IpAddr,
     num::NonZeroU16, //
 };
 
+use self::{
+    dialogue::{
+        Command,
+        Dialogue, //
+    },
+    told::Told, //
+};
 use super::{
-    lines::Lines,
+    lines::{
+        Kept,
+        Lines,
+        Place, //
+    },
     Cursor,
     Direction,
+    LineSession,
     Reject,
     Segment,
     Span, //
@@ -25,6 +39,7 @@ use super::{
 // Each kernel module uses its part only.
 #[allow(unused_imports)]
 pub use self::{
+    dialogue::Refusal,
     emit::emit,
     parse::{
         parse,
@@ -63,28 +78,14 @@ pub struct Announcement {
     pub span: Span,
 }
 
-/// What is kept for a control connection.
-///
-/// All zeroes is the initial state, and no bit pattern is invalid.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(MODULE), derive(Debug))]
+/// What is kept for a control connection, see [`LineSession`].
 #[repr(C)]
 pub struct Session {
     original: Lines,
     reply: Lines,
     told: Told,
-}
-
-/// The announcement that NAT dealt with last: where it stood, and the port that the other side was
-/// told, 0 if it was left as it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(MODULE), derive(Debug))]
-#[repr(C)]
-struct Told {
-    seq: u32,
-    port: u16,
-    /// Not 0 once there was one.
-    known: u16,
+    dialogue: Dialogue,
+    kept: Kept,
 }
 
 // What the kernel has for it in `struct nf_conn_help`.
@@ -96,83 +97,238 @@ impl Session {
         Self {
             original: Lines::new(),
             reply: Lines::new(),
-            told: Told {
-                seq: 0,
-                port: 0,
-                known: 0,
-            },
+            told: Told::new(),
+            dialogue: Dialogue::new(),
+            kept: Kept::new(),
         }
     }
 
-    /// Notes that the other side was told `port` in the place of the announcement at `seq`; [`None`]
-    /// if that was left as it is.
-    pub fn tell(&mut self, seq: u32, port: Option<NonZeroU16>) {
-        self.told = Told {
-            seq,
-            port: port.map_or(0, NonZeroU16::get),
-            known: 1,
-        };
+    /// Notes that the connection has just begun: the server will greet, and then the client speak.
+    pub fn fresh(&self) {
+        self.dialogue.fresh();
+    }
+
+    /// Tells whether the announcement found at `seq` has its place in the dialogue, and takes note
+    /// of it.
+    ///
+    /// The last one that had has it again when it is sent again.
+    ///
+    /// # Errors
+    ///
+    /// Why it has not.
+    pub fn admit(&self, kind: Kind, seq: u32) -> Result<(), Refusal> {
+        if !self.told.is(kind, seq) {
+            self.dialogue.admit(kind)?;
+            self.told.admit(kind, seq);
+        }
+        Ok(())
+    }
+
+    /// Notes that the other side was told `port` in the place of the announcement of `kind` at
+    /// `seq`; [`None`] if that was left as it is.
+    pub fn tell(&self, kind: Kind, seq: u32, port: Option<NonZeroU16>) {
+        self.told.tell(kind, seq, port);
     }
 
     /// Returns what was noted by [`Self::tell`] for the announcement at `seq`, if that was the last.
     ///
     /// The retransmission of an announcement must say the same as the first, to the byte.
-    pub fn told(&self, seq: u32) -> Option<Option<NonZeroU16>> {
-        (self.told.known != 0 && self.told.seq == seq).then(|| NonZeroU16::new(self.told.port))
+    pub fn told(&self, kind: Kind, seq: u32) -> Option<Option<NonZeroU16>> {
+        self.told.told(kind, seq)
     }
 
-    /// Forgets where lines begin, as for a connection that ctnetlink injected after a failover.
-    ///
-    /// The next segment of each direction is taken to begin a line.
-    pub fn pick_up(&mut self) {
-        *self = Self::new();
+    /// Returns all that is kept, to compare it.
+    #[cfg(not(MODULE))]
+    pub fn snapshot(&self) -> [u64; 4] {
+        [
+            self.original.snapshot(),
+            self.reply.snapshot(),
+            self.told.snapshot(),
+            u64::from(self.dialogue.snapshot()),
+        ]
     }
 
-    /// Takes note of a segment and returns a cursor at its beginning for [`Self::next`].
-    ///
-    /// To be called once for each segment with payload, retransmitted ones too. A segment begins a
-    /// line if it begins where an earlier one ended in a newline, or if it is the very first. For
-    /// the first this is not certain, but looking at the rest of a line as a line does no harm,
-    /// while missing a line does.
-    pub fn enter(&mut self, direction: Direction, segment: Segment) -> Cursor {
-        let lines = match direction {
-            Direction::Original => &mut self.original,
-            Direction::Reply => &mut self.reply,
-        };
-        lines.enter(segment)
-    }
-
-    /// Returns the next announcement from `cursor` on, with the cursor behind it; [`None`] if there
-    /// is none.
-    ///
-    /// `bytes` is the payload or a window of it. Where it ends, a line which may be an announcement
-    /// but is not whole yet is left, with the cursor at its beginning. A window that is not the
-    /// last of its payload must have at least [`LINE_MAX`] bytes; then the cursor always advances,
-    /// and the next window begins at [`Cursor::offset`] (see [`Cursor::slide`]).
-    ///
-    /// It takes time linear in the length of `bytes` behind the cursor.
-    pub fn next(
-        &mut self,
+    /// Finds the next announcement where each line matters, or none does.
+    #[cold]
+    #[inline(never)]
+    fn next_watched(
+        &self,
         direction: Direction,
         bytes: &[u8],
         cursor: &mut Cursor,
     ) -> Option<Announcement> {
-        while let Some(kind) = cursor.find_line(bytes, |line| parse::kind(direction, line)) {
-            match parse::arguments(kind, bytes, cursor.offset()) {
+        if self.dialogue.is_silent() && !(cursor.offset == 0 && self.dialogue.is_plain(bytes)) {
+            *cursor = Cursor::new(bytes.len(), Place::Rest);
+            return None;
+        }
+        loop {
+            let rest = bytes.get(cursor.offset..)?;
+            if rest.is_empty() {
+                return None;
+            }
+            if cursor.place == Place::Start {
+                match self.dialogue.watch(direction, rest) {
+                    Err(_) => return None,
+                    Ok(()) if self.dialogue.is_silent() => {
+                        *cursor = Cursor::new(bytes.len(), Place::Rest);
+                        return None;
+                    }
+                    Ok(()) => {}
+                }
+                match self.line(direction, bytes, cursor) {
+                    Ok(found) => return Some(found),
+                    Err(Reject::Incomplete) => return None,
+                    Err(_) => {}
+                }
+            }
+            let rest = bytes.get(cursor.offset..)?;
+            let rest = cursor.skip_line(rest);
+            cursor.offset = bytes.len().saturating_sub(rest.len());
+        }
+    }
+
+    /// Looks at the line at the cursor.
+    fn line(
+        &self,
+        direction: Direction,
+        bytes: &[u8],
+        cursor: &mut Cursor,
+    ) -> Result<Announcement, Reject> {
+        let line = bytes.get(cursor.offset..).unwrap_or_default();
+        let line = classify(direction, line)?;
+        self.act(line, bytes, cursor)
+    }
+
+    /// Goes on with a line of which the first bytes are known.
+    fn act(&self, line: Line, bytes: &[u8], cursor: &mut Cursor) -> Result<Announcement, Reject> {
+        let start = cursor.offset;
+        match line {
+            Line::Announcement(kind) => match parse::arguments(kind, bytes, start) {
                 Ok(found) => {
                     cursor.enter_line(found.span.end());
-                    return Some(found);
+                    Ok(found)
                 }
-                Err(Reject::Incomplete) => break,
-                Err(Reject::NotOurs | Reject::Malformed) => cursor.enter_line(cursor.offset()),
+                Err(Reject::Incomplete) => {
+                    cursor.begin(parse::begun(kind, bytes, start));
+                    Err(Reject::Incomplete)
+                }
+                Err(reject) => {
+                    cursor.enter_line(start);
+                    Err(reject)
+                }
+            },
+            Line::Command(command) => {
+                let line = bytes.get(start..).unwrap_or_default();
+                self.dialogue.command(command, line)?;
+                cursor.enter_line(start);
+                Err(Reject::NotOurs)
             }
         }
-        None
+    }
+}
+
+impl LineSession for Session {
+    type Found = Announcement;
+
+    const LINE_MAX: usize = LINE_MAX;
+    // It is only the value to begin with.
+    #[allow(clippy::declare_interior_mutable_const)]
+    const NEW: Self = Self::new();
+
+    fn pick_up(&self) {
+        self.original.clear();
+        self.reply.clear();
+        self.told.clear();
+        self.dialogue.clear();
+    }
+
+    #[inline]
+    fn enter(&self, direction: Direction, segment: Segment) -> Cursor {
+        self.lines(direction).enter(segment)
+    }
+
+    #[inline]
+    fn lines(&self, direction: Direction) -> &Lines {
+        match direction {
+            Direction::Original => &self.original,
+            Direction::Reply => &self.reply,
+        }
+    }
+
+    #[inline]
+    fn next(
+        &self,
+        direction: Direction,
+        bytes: &[u8],
+        cursor: &mut Cursor,
+    ) -> Option<Announcement> {
+        if self.dialogue.is_special() {
+            return self.next_watched(direction, bytes, cursor);
+        }
+        loop {
+            let line = cursor.find_line(bytes, |line| classify(direction, line))?;
+            match self.act(line, bytes, cursor) {
+                Ok(found) => return Some(found),
+                Err(Reject::Incomplete) => return None,
+                Err(_) if self.dialogue.is_special() => {
+                    return self.next_watched(direction, bytes, cursor)
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn span(found: &Announcement) -> Span {
+        found.span
+    }
+
+    #[inline]
+    fn kept(&self) -> &Kept {
+        &self.kept
     }
 }
 
 impl Default for Session {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// What a line is of which only the first bytes were looked at.
+enum Line {
+    /// It may announce something.
+    Announcement(Kind),
+    /// It matters for what the server may reply.
+    Command(Command),
+}
+
+// As one word each, so that a line costs a few compares.
+const PASV: u32 = u32::from_le_bytes(*b"pasv");
+const SPSV: u32 = u32::from_le_bytes(*b"spsv");
+const CPSV: u32 = u32::from_le_bytes(*b"cpsv");
+const EPSV: u32 = u32::from_le_bytes(*b"epsv");
+const AUTH: u32 = u32::from_le_bytes(*b"auth");
+
+/// Tells what `line` is by its first bytes.
+#[inline]
+fn classify(direction: Direction, line: &[u8]) -> Result<Line, Reject> {
+    match parse::kind(direction, line) {
+        Ok(kind) => Ok(Line::Announcement(kind)),
+        Err(Reject::NotOurs) if direction == Direction::Original => command(line),
+        Err(reject) => Err(reject),
+    }
+}
+
+#[inline]
+fn command(line: &[u8]) -> Result<Line, Reject> {
+    let word = line.first_chunk().copied().map_or(0, u32::from_le_bytes);
+    // Makes capitals small. Other bytes may change, but none becomes a letter.
+    match word | u32::from_le_bytes([0x20; 4]) {
+        // `SPSV` shares a port among transfers and `CPSV` is for a transfer between two servers; the
+        // reply to both is 227.
+        PASV | SPSV | CPSV => Ok(Line::Command(Command::Passive)),
+        EPSV => Ok(Line::Command(Command::Epsv)),
+        AUTH => Ok(Line::Command(Command::Auth)),
+        _ => Err(Reject::NotOurs),
     }
 }

@@ -238,3 +238,25 @@ fn extended_port(reader: &mut Reader<'_>) -> Result<u16, Reject> {
     reader.one(delimiter)?;
     Ok(port)
 }
+
+/// Returns the offset of the span in a line of `kind` that is not whole, if it may have begun.
+///
+/// `bytes` end in that line, which begins at offset `start`.
+#[cold]
+pub(super) fn begun(kind: Kind, bytes: &[u8], start: usize) -> Option<usize> {
+    let text = bytes.get(start.saturating_add(4)..)?;
+    let rest = match kind {
+        Kind::Port | Kind::Eprt => text.trim_ascii_start(),
+        Kind::Pasv => {
+            let is_text = |byte: &u8| !byte.is_ascii_digit() && *byte != b',';
+            text.rsplit(is_text).next()?
+        }
+        Kind::Epsv => text.rsplit(|byte| *byte == b'(').next()?,
+    };
+    let is_begun = match kind {
+        Kind::Port | Kind::Eprt | Kind::Pasv => !rest.is_empty(),
+        // Of some other text in parentheses it is not the beginning.
+        Kind::Epsv => rest.len() < text.len() && !rest.iter().any(u8::is_ascii_alphabetic),
+    };
+    is_begun.then_some(bytes.len().saturating_sub(rest.len()))
+}

@@ -2,19 +2,28 @@
 
 //! Goes through the lines of a connection.
 
-use core::num::NonZeroU16;
+use core::{
+    num::NonZeroU16,
+    sync::atomic::{
+        AtomicU64,
+        Ordering::Relaxed, //
+    },
+};
 
 use super::{
     super::{
         lines::{
+            Kept,
             Lines,
             Place, //
         },
         scan,
         Cursor,
         Direction,
+        LineSession,
         Reject,
-        Segment, //
+        Segment,
+        Span, //
     },
     dcc::{
         self,
@@ -23,23 +32,25 @@ use super::{
     message,
     told::Told,
     Announcement,
-    Kind, //
+    Kind,
+    LINE_MAX, //
 };
 
-/// What is kept for a connection to an IRC server.
+/// What is kept for a connection to an IRC server, see [`LineSession`].
 ///
-/// All zeroes is the initial state, and no bit pattern is invalid.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(MODULE), derive(Debug))]
+/// In the direction from the server nothing is of interest until [`Self::tell`] was called.
 #[repr(C)]
 pub struct Session {
     original: Lines,
     reply: Lines,
-    told: Told,
+    told: AtomicU64,
+    kept: Kept,
+    // So that there is no padding, of which nobody could say that it is zero.
+    _unused: u32,
 }
 
 // The kernel has 32 bytes in `struct nf_conn_help`.
-const _: () = assert!(size_of::<Session>() <= 24);
+const _: () = assert!(size_of::<Session>() <= 32);
 
 /// In the tags before a message.
 const TAGS: Place = Place::Part(0);
@@ -56,7 +67,9 @@ impl Session {
         Self {
             original: Lines::new(),
             reply: Lines::new(),
-            told: Told::new(),
+            told: AtomicU64::new(0),
+            kept: Kept::new(),
+            _unused: 0,
         }
     }
 
@@ -64,58 +77,28 @@ impl Session {
     ///
     /// The last two of which these differ are known by it in other messages, see
     /// [`Announcement::instead`].
-    pub fn tell(&mut self, offered: NonZeroU16, told: NonZeroU16) {
-        if self.told.is_empty() {
+    pub fn tell(&self, offered: NonZeroU16, told: NonZeroU16) {
+        let mut ports = self.told();
+        if ports.is_empty() {
             // Until now they were of no interest.
-            self.reply = Lines::new();
+            self.reply.clear();
         }
-        self.told.tell(offered, told);
+        ports.tell(offered, told);
+        self.told.store(ports.pack(), Relaxed);
     }
 
-    /// Forgets all, as for a connection that ctnetlink injected after a failover.
-    ///
-    /// The next segment of each direction is taken to begin a line.
-    pub fn pick_up(&mut self) {
-        *self = Self::new();
+    /// Returns all that is kept, to compare it.
+    #[cfg(not(MODULE))]
+    pub fn snapshot(&self) -> [u64; 3] {
+        [
+            self.original.snapshot(),
+            self.reply.snapshot(),
+            self.told.load(Relaxed),
+        ]
     }
 
-    /// Takes note of a segment and returns a cursor for [`Self::next`].
-    ///
-    /// To be called once for each segment with payload, retransmitted ones too. As in FTP, a
-    /// segment begins a line if it begins where an earlier one ended in a newline, or if it is the
-    /// very first. In a direction of no interest the cursor is at the end.
-    #[inline]
-    pub fn enter(&mut self, direction: Direction, segment: Segment) -> Cursor {
-        match direction {
-            Direction::Original => self.original.enter(segment),
-            Direction::Reply if self.told.is_empty() => Cursor::new(segment.len, Place::Rest),
-            Direction::Reply => self.reply.enter(segment),
-        }
-    }
-
-    /// Returns the next announcement from `cursor` on, with the cursor behind it; [`None`] if there
-    /// is none.
-    ///
-    /// `bytes` is the payload or a window of it. Where it ends, a message which may be an
-    /// announcement but is not whole yet is left, with the cursor at its beginning. A window that
-    /// is not the last of its payload must have at least [`super::LINE_MAX`] bytes; then the cursor
-    /// always advances, and the next window begins at [`Cursor::offset`] (see [`Cursor::slide`]).
-    ///
-    /// It takes time linear in the length of `bytes` behind the cursor.
-    #[inline]
-    pub fn next(
-        &self,
-        direction: Direction,
-        bytes: &[u8],
-        cursor: &mut Cursor,
-    ) -> Option<Announcement> {
-        let rest = bytes.get(cursor.offset..)?;
-        // Without a delimiter there is no DCC.
-        if *rest.last()? == b'\n' && !scan::has_0_or_1(rest) {
-            *cursor = Cursor::new(bytes.len(), Place::Start);
-            return None;
-        }
-        self.find(direction, bytes, cursor)
+    fn told(&self) -> Told {
+        Told::unpack(self.told.load(Relaxed))
     }
 
     /// Does the same for bytes that have a delimiter or end inside a line.
@@ -135,10 +118,82 @@ impl Session {
         }
         let mut found = find(direction, bytes, cursor)?;
         found.instead = match found.kind {
-            Kind::Offer | Kind::Accept => self.told.told(found.port),
-            Kind::Resume => self.told.offered(found.port),
+            Kind::Offer | Kind::Accept => self.told().told(found.port),
+            Kind::Resume => self.told().offered(found.port),
         };
         Some(found)
+    }
+}
+
+impl LineSession for Session {
+    type Found = Announcement;
+
+    const LINE_MAX: usize = LINE_MAX;
+    // It is only the value to begin with.
+    #[allow(clippy::declare_interior_mutable_const)]
+    const NEW: Self = Self::new();
+
+    fn pick_up(&self) {
+        self.original.clear();
+        self.reply.clear();
+        self.told.store(0, Relaxed);
+    }
+
+    #[inline]
+    fn enter(&self, direction: Direction, segment: Segment) -> Cursor {
+        match direction {
+            Direction::Original => self.original.enter(segment),
+            Direction::Reply if self.told.load(Relaxed) == 0 => {
+                Cursor::new(segment.len, Place::Rest)
+            }
+            Direction::Reply => self.reply.enter(segment),
+        }
+    }
+
+    #[inline]
+    fn lines(&self, direction: Direction) -> &Lines {
+        match direction {
+            Direction::Original => &self.original,
+            Direction::Reply => &self.reply,
+        }
+    }
+
+    #[inline]
+    fn next(
+        &self,
+        direction: Direction,
+        bytes: &[u8],
+        cursor: &mut Cursor,
+    ) -> Option<Announcement> {
+        let rest = bytes.get(cursor.offset..)?;
+        // Without a delimiter there is no DCC.
+        if *rest.last()? == b'\n' && !scan::has_0_or_1(rest) {
+            *cursor = Cursor::new(bytes.len(), Place::Start);
+            return None;
+        }
+        self.find(direction, bytes, cursor)
+    }
+
+    fn span(found: &Announcement) -> Span {
+        found.span
+    }
+
+    #[inline]
+    fn kept(&self) -> &Kept {
+        &self.kept
+    }
+}
+
+#[cfg(not(MODULE))]
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        Self {
+            original: self.original.clone(),
+            reply: self.reply.clone(),
+            told: AtomicU64::new(self.told.load(Relaxed)),
+            kept: Kept::new(),
+            _unused: 0,
+        }
     }
 }
 
@@ -170,7 +225,10 @@ fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Annou
                         return Some(found);
                     }
                 }
-                Err(Reject::Incomplete) => return None,
+                Err(Reject::Incomplete) => {
+                    cursor.begin(Some(cursor.offset));
+                    return None;
+                }
                 // Something else may be an echo of what an attacker sent, so what follows it in
                 // this message does not count.
                 Err(Reject::NotOurs | Reject::Malformed) => cursor.place = Place::Rest,

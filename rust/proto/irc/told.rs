@@ -7,18 +7,14 @@ use core::num::NonZeroU16;
 /// A port that a client offered, and what the other side was told instead. Both are 0 or none is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
-#[repr(C)]
 struct Pair {
     offered: u16,
     told: u16,
 }
 
 /// The last offers of which NAT changed the port, the last first.
-///
-/// All zeroes is the initial state, and no bit pattern is invalid.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
-#[repr(C)]
 pub(super) struct Told {
     pairs: [Pair; 2],
 }
@@ -32,6 +28,27 @@ impl Told {
         };
         Self {
             pairs: [none, none],
+        }
+    }
+
+    /// All of it as one word, which is 0 if there is none.
+    pub(super) fn pack(self) -> u64 {
+        let [last, older] = self.pairs;
+        let ports = [last.offered, last.told, older.offered, older.told];
+        ports
+            .iter()
+            .fold(0, |word, port| (word << 16) | u64::from(*port))
+    }
+
+    /// The reverse of [`Self::pack`].
+    pub(super) fn unpack(word: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = word.to_be_bytes();
+        let pair = |offered, told| Pair {
+            offered: u16::from_be_bytes(offered),
+            told: u16::from_be_bytes(told),
+        };
+        Self {
+            pairs: [pair([a, b], [c, d]), pair([e, f], [g, h])],
         }
     }
 

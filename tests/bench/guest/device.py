@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cases
 
 DEVICE = "/dev/helper_bench"
-CASE = struct.Struct("=16sBBBBBBBxII")
+CASE = struct.Struct("=16sBBBBBBBBII")
 SIDE = struct.Struct("!16s16sHH")
 RESULT = struct.Struct("=QQQQII")
 WHAT = {"helper": 0, "assign": 1, "hook": 2}
@@ -43,8 +43,8 @@ def request(case, place, rounds, trace):
     """The bytes that ask for a measurement of a case of cases.py."""
     status = SRC_NAT * (case.original[0] != case.reply[1]) | DST_NAT * (case.original[1] != case.reply[0])
     head = CASE.pack(case.helper.encode(), WHAT[case.what], FAMILY[case.version], PROTOCOL[case.protocol],
-                     case.direction, cases.PLACES.index(place), case.is_new, trace, status, rounds)
-    return head + _side(*case.original) + _side(*case.reply) + case.payload
+                     case.direction, cases.PLACES.index(place), case.is_new, trace, len(case.question), status, rounds)
+    return head + _side(*case.original) + _side(*case.reply) + case.question + case.payload
 
 
 def measure(case, place, rounds=24):

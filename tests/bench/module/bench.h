@@ -27,7 +27,7 @@ struct bench_side {
 	__be16 sport, dport;
 };
 
-/* Written to the device; the payload follows. tests/bench/device.py has the same layout. */
+/* Written to the device; that line and the payload follow. tests/bench/device.py has the same layout. */
 struct bench_case {
 	char helper[NF_CT_HELPER_NAME_LEN];
 	u8 what;
@@ -37,7 +37,7 @@ struct bench_case {
 	u8 place;		/* enum bench_place */
 	u8 is_new;		/* the packet is the first of its connection */
 	u8 trace;		/* record which instructions the last call executes */
-	u8 pad;
+	u8 question_len;	/* of a line that the other side says before each call */
 	u32 status;		/* IPS_SRC_NAT, IPS_DST_NAT */
 	u32 rounds;
 	struct bench_side side[IP_CT_DIR_MAX];
@@ -56,6 +56,7 @@ struct bench_result {
 
 /* A case being measured. */
 struct bench {
+	struct bench *question;	/* what the other side says before each call */
 	struct bench_case c;
 	u32 payload_len;
 	u8 payload[BENCH_PAYLOAD_MAX];

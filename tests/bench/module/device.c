@@ -33,6 +33,24 @@ static int run(struct bench *b)
 	return err;
 }
 
+/* Takes what the other side says from the beginning of the payload. */
+static int take_question(struct bench *b)
+{
+	struct bench *q = b->question;
+	u32 len = b->c.question_len;
+
+	if (len > b->payload_len)
+		return -EINVAL;
+	q->c = b->c;
+	q->c.dir = !b->c.dir;
+	q->c.place = BENCH_LINEAR;
+	q->payload_len = len;
+	memcpy(q->payload, b->payload, len);
+	b->payload_len -= len;
+	memmove(b->payload, b->payload + len, b->payload_len);
+	return 0;
+}
+
 static ssize_t bench_write(struct file *file, const char __user *from, size_t len, loff_t *pos)
 {
 	int err;
@@ -48,6 +66,8 @@ static ssize_t bench_write(struct file *file, const char __user *from, size_t le
 	err = -EINVAL;
 	bench->c.helper[NF_CT_HELPER_NAME_LEN - 1] = '\0';
 	if (!bench->c.rounds || bench->c.rounds > BENCH_ROUNDS_MAX || bench->c.dir >= IP_CT_DIR_MAX)
+		goto out;
+	if (take_question(bench))
 		goto out;
 	memset(&bench->result, 0, sizeof(bench->result));
 	bench_trace->len = 0;
@@ -93,9 +113,10 @@ static int __init bench_init(void)
 {
 	int err = -ENOMEM;
 
-	bench = kzalloc(sizeof(*bench), GFP_KERNEL);
+	bench = kcalloc(2, sizeof(*bench), GFP_KERNEL);
 	if (!bench)
 		return -ENOMEM;
+	bench->question = bench + 1;
 	bench->page = alloc_page(GFP_KERNEL);
 	if (!bench->page)
 		goto no_page;

@@ -111,12 +111,36 @@ static u64 call(struct bench *b, enum mode mode, struct sk_buff *skb, struct nf_
 	return 0;
 }
 
+/* The other side says something. */
+static int ask(struct bench *b, struct nf_conn *ct, enum ip_conntrack_info info)
+{
+	struct bench *q = b->question;
+	struct sk_buff *skb;
+
+	if (!q->payload_len)
+		return 0;
+	skb = bench_packet(q, ct, info);
+	if (!skb)
+		return -ENOMEM;
+	local_bh_disable();
+	rcu_read_lock();
+	rcu_dereference(b->helper->help)(skb, bench_protoff(q), ct, info);
+	rcu_read_unlock();
+	local_bh_enable();
+	kfree_skb(skb);
+	q->seq += q->payload_len;
+	return 0;
+}
+
 static int one_round(struct bench *b, enum mode mode, struct nf_conn *ct, struct nf_conn *template,
 		     u64 *count)
 {
 	enum ip_conntrack_info info = b->c.is_new ? IP_CT_NEW : IP_CT_ESTABLISHED;
 	struct sk_buff *skb;
 
+	if (b->c.what == BENCH_HELPER &&
+	    ask(b, ct, info + (b->c.dir == IP_CT_DIR_REPLY ? 0 : IP_CT_IS_REPLY)))
+		return -ENOMEM;
 	if (b->c.dir == IP_CT_DIR_REPLY)
 		info += IP_CT_IS_REPLY;
 	skb = bench_packet(b, ct, info);
@@ -148,6 +172,7 @@ static int rounds(struct bench *b, enum mode mode, struct nf_conn *template)
 	u64 count;
 
 	b->seq = 1000;
+	b->question->seq = 1000;
 	for (i = -WARM_UP; i < n && !err; i++) {
 		if (!ct)
 			ct = bench_connection(b);

@@ -13,6 +13,7 @@ use conntrack_proto::{
     },
     Cursor,
     Direction,
+    LineSession,
     Reject,
     Segment, //
 };
@@ -73,7 +74,7 @@ pub fn rejects(direction: Direction, line: &[u8], expected: Reject) {
 
 /// A session that listens to both directions, with a port that no test uses.
 pub fn session() -> Session {
-    let mut session = Session::new();
+    let session = Session::new();
     session.tell(64_999.try_into().unwrap(), 64_998.try_into().unwrap());
     session
 }

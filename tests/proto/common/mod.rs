@@ -13,6 +13,7 @@ use conntrack_proto::{
     },
     Cursor,
     Direction,
+    LineSession,
     Reject,
     Segment, //
 };

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Puts a line together that comes in several segments.
+
+use super::{
+    lines::{
+        is_before,
+        length,
+        Place, //
+    },
+    Cursor,
+    Direction,
+    LineSession, //
+};
+
+/// How much of a line is kept, in bytes: what the protocol with the longest lines needs to see.
+const CAPACITY: usize = 512;
+
+/// A line that may be of interest and is not whole yet, or part of one.
+///
+/// It takes segments in any order, as far as they belong to the stretch that it keeps. Of bytes
+/// that come more than once the first count.
+#[derive(Clone)]
+pub struct OpenLine {
+    /// Sequence number of the first byte.
+    seq: u32,
+    /// Where in its line that is.
+    place: Place,
+    /// How many bytes there are up to the first that is missing.
+    len: usize,
+    bytes: [u8; CAPACITY],
+    /// A bit for each byte that is there.
+    there: [u64; CAPACITY / 64],
+    /// Sequence number behind the last byte seen.
+    end: u32,
+    /// From which byte on all is held back until it comes in one piece with the rest.
+    held: Option<u32>,
+    /// How often what is held back has come again without more.
+    stalls: u8,
+    /// Where the segment ended with which it was rewritten; that may have to be sent again.
+    done: Option<u32>,
+}
+
+/// What becomes of segments that are held back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+pub enum Hold {
+    /// Nothing is.
+    Pass,
+    /// The segment is to be dropped. Its sender will send it again, together with what follows.
+    Drop,
+    /// The sender does not send more without having this acknowledged: the line is to go as it is.
+    GiveUp,
+}
+
+/// How often the same is held back.
+const PATIENCE: u8 = 3;
+
+impl OpenLine {
+    /// Begins at sequence number `seq`, at the place in a line where `cursor` stands.
+    pub fn new(seq: u32, cursor: &Cursor) -> Self {
+        Self {
+            seq,
+            place: cursor.place,
+            len: 0,
+            bytes: [0; CAPACITY],
+            there: [0; CAPACITY / 64],
+            end: seq,
+            held: None,
+            stalls: 0,
+            done: None,
+        }
+    }
+
+    /// Sequence number of the first byte kept.
+    pub fn seq(&self) -> u32 {
+        self.seq
+    }
+
+    /// Sequence number of the first byte that is missing.
+    pub fn end(&self) -> u32 {
+        self.seq.wrapping_add(length(self.len))
+    }
+
+    /// Whether a segment of `len` bytes at `seq` has something to do with it: it brings bytes, or
+    /// all that follows is held back.
+    pub fn concerns(&self, seq: u32, len: usize) -> bool {
+        self.wants(seq, len).is_some() || self.held.is_some_and(|held| !is_before(seq, held))
+    }
+
+    /// Whether nothing more of it will come when there is a segment at `seq`.
+    pub fn is_over(&self, seq: u32) -> bool {
+        const WINDOW: u32 = 1 << 16;
+        let end = self.done.unwrap_or(self.seq.wrapping_add(WINDOW));
+        !is_before(seq, end)
+    }
+
+    /// Goes back to what was there `before` a segment that is dropped: it will come again.
+    pub fn undo(&mut self, before: Self) {
+        *self = Self {
+            end: self.end,
+            held: self.held,
+            stalls: self.stalls,
+            ..before
+        };
+    }
+
+    /// The same for a segment in which something was rewritten, and which ends at `end`: it may come
+    /// again.
+    pub fn finish(&mut self, before: Self, end: u32) {
+        *self = Self {
+            held: None,
+            stalls: 0,
+            done: Some(end),
+            ..before
+        };
+    }
+
+    /// Which bytes of a segment of `len` bytes at `seq` to [`Self::put`] next: the offset of the
+    /// first and how many.
+    pub fn wants(&self, seq: u32, len: usize) -> Option<(usize, usize)> {
+        let (skipped, room) = if is_before(seq, self.seq) {
+            (usize::try_from(self.seq.wrapping_sub(seq)).ok()?, CAPACITY)
+        } else {
+            let ahead = usize::try_from(seq.wrapping_sub(self.seq)).ok()?;
+            (0, CAPACITY.checked_sub(ahead)?)
+        };
+        let count = len.checked_sub(skipped)?.min(room);
+        (count != 0).then_some((skipped, count))
+    }
+
+    /// Puts `bytes`, which begin at `seq`, where they belong.
+    pub fn put(&mut self, seq: u32, bytes: &[u8]) {
+        let at = usize::try_from(seq.wrapping_sub(self.seq)).unwrap_or(CAPACITY);
+        for (index, byte) in (at..CAPACITY).zip(bytes) {
+            let (Some(slot), Some(word)) =
+                (self.bytes.get_mut(index), self.there.get_mut(index / 64))
+            else {
+                return;
+            };
+            if *word & bit(index) == 0 {
+                *word |= bit(index);
+                *slot = *byte;
+            }
+        }
+        self.measure();
+        self.note_end(seq, bytes.len());
+    }
+
+    /// Whether a segment at `seq` is behind what is held back, and so is, too.
+    pub fn is_held(&self, seq: u32) -> bool {
+        self.held.is_some_and(|held| is_before(held, seq))
+    }
+
+    /// Notes that there has been a segment of `len` bytes at `seq`: its sender sends more.
+    pub fn note_end(&mut self, seq: u32, len: usize) {
+        let end = seq.wrapping_add(length(len));
+        if is_before(self.end, end) {
+            self.end = end;
+            self.stalls = 0;
+        }
+    }
+
+    /// Counts the bytes up to the first that is missing.
+    fn measure(&mut self) {
+        self.len = 0;
+        for word in self.there {
+            let ones = word.trailing_ones();
+            self.len = self.len.saturating_add(usize::try_from(ones).unwrap_or(0));
+            if ones < u64::BITS {
+                break;
+            }
+        }
+    }
+
+    /// Returns a cursor for [`Self::next`].
+    pub fn cursor(&self) -> Cursor {
+        Cursor::new(0, self.place)
+    }
+
+    /// Returns the next thing of interest in the bytes that are there, see [`LineSession::next`].
+    /// Spans are relative to [`Self::seq`].
+    pub fn next<S: LineSession>(
+        &self,
+        session: &S,
+        direction: Direction,
+        cursor: &mut Cursor,
+    ) -> Option<S::Found> {
+        session.next(direction, self.bytes.get(..self.len)?, cursor)
+    }
+
+    /// Lets go of what is before `cursor`, and gives room for more. Tells whether that was
+    /// anything.
+    pub fn advance(&mut self, cursor: &mut Cursor) -> bool {
+        let by = cursor.offset().min(self.len);
+        if by == 0 {
+            return false;
+        }
+        // Byte by byte: this happens once for a line that was split.
+        for index in 0..CAPACITY {
+            let from = index.saturating_add(by);
+            let byte = self.bytes.get(from).copied();
+            let word = self.there.get(from / 64).copied().unwrap_or(0);
+            if let (Some(slot), Some(byte)) = (self.bytes.get_mut(index), byte) {
+                *slot = byte;
+            }
+            if let Some(slot) = self.there.get_mut(index / 64) {
+                *slot = if word & bit(from) != 0 {
+                    *slot | bit(index)
+                } else {
+                    *slot & !bit(index)
+                };
+            }
+        }
+        self.seq = self.seq.wrapping_add(length(by));
+        self.place = cursor.place;
+        self.measure();
+        cursor.slide(by);
+        true
+    }
+
+    /// Whether what is at `cursor`, behind all that [`Self::next`] found, is worth keeping.
+    pub fn is_open(&self, cursor: &Cursor) -> bool {
+        cursor.is_open(self.len) || self.there.iter().any(|word| *word != 0) && self.len == 0
+    }
+
+    /// Tells what to do with a segment of `len` bytes at `seq`, of which what would have to be
+    /// rewritten is not whole; that begins at `begun`, if it has begun.
+    pub fn hold(&mut self, seq: u32, len: usize, begun: Option<u32>) -> Hold {
+        let Some(held) = self.held.or(begun) else {
+            return Hold::Pass;
+        };
+        self.held = Some(held);
+        if !is_before(held, seq.wrapping_add(length(len))) {
+            return Hold::Pass;
+        }
+        if !is_before(held, seq) {
+            self.stalls = self.stalls.saturating_add(1);
+            if self.stalls > PATIENCE {
+                return Hold::GiveUp;
+            }
+        }
+        Hold::Drop
+    }
+}
+
+/// The bit of the byte at `index`, in its word.
+fn bit(index: usize) -> u64 {
+    1u64.wrapping_shl(length(index % 64))
+}

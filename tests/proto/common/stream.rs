@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One direction of a connection, and a firewall that looks at its segments.
+
+#![allow(dead_code)]
+
+use std::num::NonZeroU16;
+
+use conntrack_proto::{
+    walk::{
+        self,
+        Made,
+        Payload,
+        Walked,
+        Window, //
+    },
+    Direction,
+    LineSession,
+    OpenLine,
+    Segment, //
+};
+
+/// What the tests want to know of something found, and how to rewrite it.
+pub trait Found: LineSession {
+    fn port(found: &Self::Found) -> NonZeroU16;
+    /// What a NAT helper writes in its place; [`None`] if it leaves it.
+    fn replacement(&self, found: &Self::Found, seq: u32) -> Option<Vec<u8>>;
+}
+
+/// The firewall: a session and the lines that are kept for it.
+pub struct Firewall<S> {
+    pub session: S,
+    kept: [Option<Box<OpenLine>>; 2],
+    /// Whether it rewrites.
+    pub is_nat: bool,
+    /// Whether it has memory.
+    pub has_memory: bool,
+    pub given_up: usize,
+    /// Ports announced, with the sequence numbers of their spans.
+    pub seen: Vec<(u32, u16)>,
+    /// Size of the windows that a payload is read in.
+    pub window: usize,
+}
+
+impl<S: Found> Firewall<S> {
+    pub fn new(is_nat: bool) -> Self {
+        Self {
+            session: S::NEW,
+            kept: [None, None],
+            is_nat,
+            has_memory: true,
+            given_up: 0,
+            seen: Vec::new(),
+            window: usize::MAX,
+        }
+    }
+
+    pub fn is_keeping(&self) -> bool {
+        self.kept.iter().any(Option::is_some)
+    }
+
+    pub fn ports(&self) -> Vec<u16> {
+        self.seen.iter().map(|seen| seen.1).collect()
+    }
+
+    /// Sends a segment through it, and returns it as it comes out, unless it is dropped.
+    pub fn pass(&mut self, direction: Direction, seq: u32, bytes: &[u8]) -> Option<Vec<u8>> {
+        let segment = Segment {
+            seq,
+            len: bytes.len(),
+            ends_in_newline: bytes.last() == Some(&b'\n'),
+        };
+        let session = std::mem::replace(&mut self.session, S::NEW);
+        let cursor = session.enter(direction, segment);
+        let mut on = OnSegment {
+            firewall: self,
+            session: &session,
+            direction,
+            bytes: bytes.to_vec(),
+        };
+        let walked: Walked = walk::again(&session, direction, segment, &mut on, cursor);
+        let passed = on.bytes;
+        self.session = session;
+        if walked.is_dropped {
+            assert!(self.is_nat, "dropped without need");
+            return None;
+        }
+        let growth = isize::try_from(walked.growth).unwrap();
+        assert_eq!(bytes.len().checked_add_signed(growth), Some(passed.len()));
+        Some(passed)
+    }
+}
+
+struct OnSegment<'a, S> {
+    firewall: &'a mut Firewall<S>,
+    session: &'a S,
+    direction: Direction,
+    bytes: Vec<u8>,
+}
+
+impl<S> OnSegment<'_, S> {
+    fn slot(&mut self) -> &mut Option<Box<OpenLine>> {
+        match self.direction {
+            Direction::Original => &mut self.firewall.kept[0],
+            Direction::Reply => &mut self.firewall.kept[1],
+        }
+    }
+}
+
+impl<S: Found> Payload<S> for OnSegment<'_, S> {
+    type Line = Box<OpenLine>;
+
+    fn window<'b>(&'b self, at: usize, _: &'b mut [u8]) -> Window<'b> {
+        let rest = &self.bytes[at..];
+        let len = rest.len().min(self.firewall.window);
+        Window {
+            bytes: &rest[..len],
+            is_last: len == rest.len(),
+        }
+    }
+
+    fn found(&mut self, found: S::Found, at: usize, seq: u32) -> Made {
+        self.firewall.seen.push((seq, S::port(&found).get()));
+        if !self.firewall.is_nat {
+            return Made::Unchanged;
+        }
+        let Some(text) = self.session.replacement(&found, seq) else {
+            return Made::Unchanged;
+        };
+        let end = at + S::span(&found).len();
+        let growth = text.len() as i32 - (end - at) as i32;
+        self.bytes.splice(at..end, text);
+        Made::Rewritten(growth)
+    }
+
+    fn is_rewritten(&self) -> bool {
+        self.firewall.is_nat
+    }
+
+    fn take(&mut self) -> Option<Self::Line> {
+        self.slot().take()
+    }
+
+    fn line(&mut self, line: OpenLine) -> Option<Self::Line> {
+        self.firewall.has_memory.then(|| Box::new(line))
+    }
+
+    fn keep(&mut self, line: Self::Line) {
+        *self.slot() = Some(line);
+    }
+
+    fn give_up(&mut self) {
+        self.firewall.given_up += 1;
+    }
+}

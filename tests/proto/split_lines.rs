@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Announcements that come in several segments, in whatever pieces and order, and with NAT, where
+//! the line has to be in one piece to be rewritten.
+
+#[path = "common/stream.rs"]
+mod stream;
+
+use std::num::NonZeroU16;
+
+use conntrack_proto::{
+    ftp::{
+        self,
+        emit, //
+    },
+    irc,
+    Direction::{
+        self,
+        Original,
+        Reply, //
+    },
+    Text, //
+};
+use proptest::{
+    prelude::*,
+    sample::Index, //
+};
+use stream::{
+    Firewall,
+    Found, //
+};
+
+impl Found for ftp::Session {
+    fn port(found: &ftp::Announcement) -> NonZeroU16 {
+        found.port
+    }
+
+    fn replacement(&self, found: &ftp::Announcement, _seq: u32) -> Option<Vec<u8>> {
+        let mut text = Text::new();
+        let text = emit(
+            found.kind,
+            "192.168.100.200".parse().unwrap(),
+            found.port,
+            &mut text,
+        );
+        Some(text.unwrap().to_vec())
+    }
+}
+
+impl Found for irc::Session {
+    fn port(found: &irc::Announcement) -> NonZeroU16 {
+        found.port
+    }
+
+    fn replacement(&self, found: &irc::Announcement, _seq: u32) -> Option<Vec<u8>> {
+        let mut text = Text::new();
+        Some(
+            irc::emit(
+                found.kind,
+                "192.168.100.200".parse().unwrap(),
+                found.port,
+                &mut text,
+            )
+            .to_vec(),
+        )
+    }
+}
+
+/// Sends `pieces` one after the other, each at its place.
+fn send<S: Found>(firewall: &mut Firewall<S>, direction: Direction, pieces: &[&str]) {
+    let mut seq = 1000;
+    for piece in pieces {
+        let passed = firewall.pass(direction, seq, piece.as_bytes());
+        assert_eq!(passed.as_deref(), Some(piece.as_bytes()));
+        seq += u32::try_from(piece.len()).unwrap();
+    }
+}
+
+const LINES: [(Direction, &str, u16); 4] = [
+    (Original, "PORT 10,0,0,1,4,1\r\n", 1025),
+    (Original, "eprt |2|2001:db8::1|65535|\r\n", 65535),
+    (Reply, "227 Entering Passive Mode (10,0,0,1,4,1).\r\n", 1025),
+    (Reply, "229 Extended (|||6446|)\r\n", 6446),
+];
+
+#[test]
+fn in_two_pieces() {
+    for (direction, line, port) in LINES {
+        for cut in 1..line.len() {
+            let (a, b) = line.split_at(cut);
+            let mut firewall = Firewall::<ftp::Session>::new(false);
+            send(&mut firewall, direction, &["200 x\r\n", a, b, "200 y\r\n"]);
+            assert_eq!(firewall.ports(), [port], "{a:?} {b:?}");
+            assert!(!firewall.is_keeping(), "{a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn byte_by_byte() {
+    for (direction, line, port) in LINES {
+        let text = format!("250 x\r\n{line}{line}999 y\r\n");
+        let pieces: Vec<&str> = (0..text.len()).map(|at| &text[at..=at]).collect();
+        let mut firewall = Firewall::<ftp::Session>::new(false);
+        send(&mut firewall, direction, &pieces);
+        assert_eq!(firewall.ports(), [port, port], "{text:?}");
+        assert!(!firewall.is_keeping());
+    }
+}
+
+/// Behind another line in the same segment, and with another one behind it.
+#[test]
+fn between_other_lines() {
+    let mut firewall = Firewall::<ftp::Session>::new(false);
+    let pieces = [
+        "TYPE I\r\nPORT 1,2,3,",
+        "4,5,6\r\nPORT 1,2,3,4,7,8\r\nPO",
+        "RT 1,2,3,4,0,9\r\nNOOP\r\n",
+    ];
+    send(&mut firewall, Original, &pieces);
+    assert_eq!(firewall.ports(), [0x506, 0x708, 9]);
+    assert!(!firewall.is_keeping());
+}
+
+/// What turns out to be something else is let go, and what is behind it is looked at.
+#[test]
+fn something_else() {
+    for line in [
+        "PORT 1,2,3,4,5,x",
+        "POR",
+        "PORTAL",
+        "P",
+        "EPRT |3|",
+        "PORT ",
+    ] {
+        for cut in 1..line.len() {
+            let (a, b) = line.split_at(cut);
+            let mut firewall = Firewall::<ftp::Session>::new(false);
+            send(&mut firewall, Original, &[a, b, "\r\nPORT 1,2,3,4,5,6\r\n"]);
+            assert_eq!(firewall.ports(), [0x506], "{a:?} {b:?}");
+            assert!(!firewall.is_keeping(), "{a:?} {b:?}");
+        }
+    }
+}
+
+/// The second piece comes before the first, or in the middle of the line.
+#[test]
+fn overtaken() {
+    for (direction, line, port) in LINES {
+        for first in 1..line.len() - 1 {
+            for second in first + 1..line.len() {
+                let (a, b, c) = (&line[..first], &line[first..second], &line[second..]);
+                for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                    let mut firewall = Firewall::<ftp::Session>::new(false);
+                    let mut at = |at: usize, text: &str| {
+                        firewall.pass(direction, u32::try_from(at).unwrap(), text.as_bytes());
+                    };
+                    at(0, "200 x\r\n");
+                    let pieces = [(7, a), (7 + first, b), (7 + second, c)];
+                    for index in order {
+                        at(pieces[index].0, pieces[index].1);
+                    }
+                    at(7 + line.len(), "200 y\r\n");
+                    assert_eq!(firewall.ports(), [port], "{a:?} {b:?} {c:?} {order:?}");
+                    assert!(!firewall.is_keeping(), "{a:?} {b:?} {c:?} {order:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Without memory the line is missed, and nothing else happens.
+#[test]
+fn no_memory() {
+    for is_nat in [false, true] {
+        let mut firewall = Firewall::<ftp::Session>::new(is_nat);
+        firewall.has_memory = false;
+        send(&mut firewall, Original, &["PORT 1,2,3,", "4,5,6\r\n"]);
+        assert_eq!(firewall.ports(), []);
+        assert!(firewall.given_up >= 1);
+    }
+}
+
+/// A sender as TCP is: what is not acknowledged is sent again, in one piece.
+fn nat<S: Found>(firewall: &mut Firewall<S>, direction: Direction, pieces: &[&[u8]]) -> Vec<u8> {
+    let whole = pieces.concat();
+    let seq = |at: usize| 5000u32.wrapping_add(u32::try_from(at).unwrap());
+    // What has been received, and how much of that has been sent.
+    let (mut received, mut acked, mut sent) = (Vec::new(), 0, 0);
+    for piece in pieces {
+        let passed = firewall.pass(direction, seq(sent), piece);
+        if let (Some(passed), true) = (passed, acked == sent) {
+            received.extend(passed);
+            acked += piece.len();
+        }
+        sent += piece.len();
+    }
+    // Each retransmission has it all, as far as a segment goes.
+    for _ in 0..20 {
+        if acked == whole.len() {
+            break;
+        }
+        if let Some(passed) = firewall.pass(direction, seq(acked), &whole[acked..]) {
+            received.extend(passed);
+            acked = whole.len();
+        }
+    }
+    assert_eq!(
+        acked,
+        whole.len(),
+        "stalled: {:?}",
+        whole.escape_ascii().to_string()
+    );
+    received
+}
+
+#[test]
+fn rewritten_in_two_pieces() {
+    let line = "PORT 10,0,0,1,4,1\r\n";
+    for cut in 1..line.len() {
+        let (a, b) = line.split_at(cut);
+        let mut firewall = Firewall::<ftp::Session>::new(true);
+        let pieces = ["NOOP\r\n", a, b, "NOOP\r\n"].map(str::as_bytes);
+        let received = nat(&mut firewall, Original, &pieces);
+        assert_eq!(
+            received,
+            b"NOOP\r\nPORT 192,168,100,200,4,1\r\nNOOP\r\n",
+            "{}",
+            received.escape_ascii()
+        );
+        assert_eq!(firewall.given_up, 0);
+        // It may have to be sent again, until the next one comes.
+        assert!(firewall.pass(Original, 5031, b"NOOP\r\n").is_some());
+        assert!(!firewall.is_keeping());
+    }
+}
+
+#[test]
+fn rewritten_byte_by_byte() {
+    for (direction, line, new) in [
+        (
+            Original,
+            "PORT 10,0,0,1,4,1\r\n",
+            "PORT 192,168,100,200,4,1\r\n",
+        ),
+        (
+            Original,
+            "EPRT |1|10.0.0.1|7|\r\n",
+            "EPRT |1|192.168.100.200|7|\r\n",
+        ),
+        (
+            Reply,
+            "227 Mode 1 (10,0,0,1,4,1).\r\n",
+            "227 Mode 1 (192,168,100,200,4,1).\r\n",
+        ),
+        (Reply, "229 (a) (|||6|)\r\n", "229 (a) (|||6|)\r\n"),
+    ] {
+        let text = format!("NOOP\r\n{line}{line}NOOP\r\n");
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        let mut firewall = Firewall::<ftp::Session>::new(true);
+        let received = nat(&mut firewall, direction, &pieces);
+        let received = String::from_utf8(received).unwrap();
+        assert_eq!(received, format!("NOOP\r\n{new}{new}NOOP\r\n"));
+    }
+}
+
+/// What is before the address passes at once: its sender may wait for that before it goes on.
+#[test]
+fn only_what_is_rewritten_is_held_back() {
+    let mut firewall = Firewall::<ftp::Session>::new(true);
+    assert!(firewall.pass(Original, 0, b"PO").is_some());
+    assert!(firewall.pass(Original, 2, b"RT ").is_some());
+    assert!(firewall.pass(Original, 5, b"1").is_none());
+    assert!(firewall.pass(Original, 6, b",2,3,4,5,6\r\n").is_none());
+    assert!(firewall.pass(Original, 18, b"NOOP\r\n").is_none());
+    let passed = firewall
+        .pass(Original, 5, b"1,2,3,4,5,6\r\nNOOP\r\n")
+        .unwrap();
+    assert_eq!(passed, b"192,168,100,200,5,6\r\nNOOP\r\n");
+}
+
+/// A sender that waits for an acknowledgement before it sends the rest gets it in the end.
+#[test]
+fn gives_up() {
+    let mut firewall = Firewall::<ftp::Session>::new(true);
+    let mut times = 0;
+    while firewall.pass(Original, 0, b"PORT 1,2,").is_none() {
+        times += 1;
+        assert!(times < 10);
+    }
+    assert!(times >= 2);
+    assert_eq!(firewall.given_up, 1);
+    assert!(!firewall.is_keeping());
+    assert!(firewall.pass(Original, 9, b"3,4,5,6\r\n").is_some());
+    assert_eq!(firewall.ports(), []);
+    let passed = firewall
+        .pass(Original, 18, b"PORT 1,2,3,4,5,6\r\n")
+        .unwrap();
+    assert_eq!(passed, b"PORT 192,168,100,200,5,6\r\n");
+}
+
+/// IRC: tags, message and DCC are parts of their own.
+#[test]
+fn irc_in_pieces() {
+    let line = "@time=12:00 :n!u@h PRIVMSG a :\x01DCC SEND \"a b\" 167772161 5000 1\x01\r\n";
+    for size in 1..line.len() {
+        let text = format!("NICK a\r\n{line}{line}NICK b\r\n");
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+        let mut firewall = Firewall::<irc::Session>::new(false);
+        let mut seq = 7;
+        for piece in &pieces {
+            assert!(firewall.pass(Original, seq, piece).is_some());
+            seq += u32::try_from(piece.len()).unwrap();
+        }
+        assert_eq!(firewall.ports(), [5000, 5000], "{size}");
+        let mut firewall = Firewall::<irc::Session>::new(true);
+        let received = nat(&mut firewall, Original, &pieces);
+        let wanted = text.replace("167772161", "3232261320");
+        assert_eq!(
+            received,
+            wanted.as_bytes(),
+            "{size}: {}",
+            received.escape_ascii()
+        );
+    }
+}
+
+fn a_stream() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        Just("PORT 10,0,0,1,4,1\r\n"),
+        Just("EPRT |1|10.0.0.1|1027|\r\n"),
+        Just("EPSV ALL\r\n"),
+        Just("NOOP\r\n"),
+        Just("P\r\n"),
+        Just("\r\n"),
+        Just("PORT 1,2\r\n"),
+        Just("SITE this is a rather long line with a number 10,0,0,1,4,1 in it\r\n"),
+    ];
+    prop::collection::vec(line, 1..8).prop_map(|lines| lines.concat())
+}
+
+proptest! {
+    /// What is found does not depend on how the stream was cut, in which order near segments came,
+    /// and how often.
+    #[test]
+    fn cuts_do_not_matter(
+        text in a_stream(),
+        cuts in prop::collection::vec(any::<Index>(), 0..12),
+        swaps in prop::collection::vec(any::<bool>(), 12),
+        again in prop::collection::vec(any::<bool>(), 13),
+        window in 512..600usize,
+        start in prop_oneof![any::<u32>(), u32::MAX - 60..=u32::MAX],
+    ) {
+        let mut whole = Firewall::<ftp::Session>::new(false);
+        whole.pass(Original, start, text.as_bytes());
+        let mut cuts: Vec<usize> = cuts.iter().map(|at| at.index(text.len())).collect();
+        cuts.extend([0, text.len()]);
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut pieces: Vec<(usize, usize)> = cuts.windows(2).map(|cut| (cut[0], cut[1])).collect();
+        // Only next to each other, and not the first: nobody knows where that begins.
+        for at in 1..pieces.len().saturating_sub(1) {
+            if swaps[at] && !swaps[at - 1] {
+                pieces.swap(at, at + 1);
+            }
+        }
+        let mut firewall = Firewall::<ftp::Session>::new(false);
+        firewall.window = window;
+        for (index, (from, to)) in pieces.iter().enumerate() {
+            let seq = start.wrapping_add(u32::try_from(*from).unwrap());
+            for _ in 0..1 + usize::from(again[index]) {
+                firewall.pass(Original, seq, text[*from..*to].as_bytes());
+            }
+        }
+        let mut seen = firewall.seen.clone();
+        seen.sort_unstable_by_key(|seen| seen.0.wrapping_sub(start));
+        seen.dedup();
+        prop_assert_eq!(seen, whole.seen, "{:?}", pieces.iter().map(|(from, to)| &text[*from..*to]).collect::<Vec<_>>());
+    }
+
+    /// The same with NAT: what arrives is what would have arrived in one piece.
+    #[test]
+    fn cuts_do_not_matter_with_nat(
+        text in a_stream(),
+        cuts in prop::collection::vec(any::<Index>(), 0..12),
+    ) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|at| at.index(text.len())).collect();
+        cuts.extend([0, text.len()]);
+        cuts.sort_unstable();
+        cuts.dedup();
+        let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &text.as_bytes()[cut[0]..cut[1]]).collect();
+        let mut firewall = Firewall::<ftp::Session>::new(true);
+        let received = nat(&mut firewall, Original, &pieces);
+        let wanted = text
+            .replace("PORT 10,0,0,1,4,1", "PORT 192,168,100,200,4,1")
+            .replace("|10.0.0.1|", "|192.168.100.200|");
+        let pieces: Vec<_> = pieces.iter().map(|piece| piece.escape_ascii().to_string()).collect();
+        prop_assert_eq!(String::from_utf8(received).unwrap(), wanted, "{:?}", pieces);
+    }
+}
