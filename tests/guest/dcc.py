@@ -40,8 +40,8 @@ def message(*texts, to="bob", command="PRIVMSG", before=""):
 class Session(Dialogue):
     """A client's connection to an IRC server, through a Flow."""
 
-    def __init__(self, flow, **options):
-        super().__init__(flow, port=IRC.port, **options)
+    def __init__(self, flow, port=IRC.port, **options):
+        super().__init__(flow, port, **options)
 
     def greet(self):
         """As every session begins; nothing of it may change."""

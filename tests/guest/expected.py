@@ -33,3 +33,9 @@ def listed(router, family="ipv4"):
 def ports(router, family="ipv4"):
     """The ports that are expected, in order."""
     return [one.port for one in listed(router, family)]
+
+
+def helpers_of(router, port, family="ipv4", transport="tcp"):
+    """The helpers of the tracked connections to a port, None for one without."""
+    lines = router.run(f"conntrack -L -f {family} -p {transport} --orig-port-dst {port}").splitlines()
+    return [(re.findall(r" helper=(\S+)", line) or [None])[0] for line in lines if line.startswith(transport)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The helpers for TFTP, IRC and Amanda: their modules, ours or for comparison the kernel's own, and
+"""The helpers by protocol: their modules, ours or for comparison the kernel's own, and
 the fixtures that load them.
 
 Ours is loaded as people do it: plainly, so that it finds its connections by itself. The kernel's
@@ -40,6 +40,8 @@ class Helper:
         return self.stock_nat if self.is_stock else self.ours_nat
 
 
+# FTP has tests of its own; see module.py and natmodule.py.
+FTP = Helper("ftp", "tcp", 21)
 TFTP, IRC, AMANDA = Helper("tftp", "udp", 69), Helper("irc", "tcp", 6667), Helper("amanda", "udp", 10080)
 ALL = {helper.name: helper for helper in (TFTP, IRC, AMANDA)}
 
@@ -48,8 +50,8 @@ ALL = {helper.name: helper for helper in (TFTP, IRC, AMANDA)}
 def gate(network, clean):
     """gate(helper, family, …) puts up the router's firewall; see gate.py."""
 
-    def put_up(helper, family="ipv4", assign=True, **options):
-        rules = gates.Gate(network.router, family, helper)
+    def put_up(helper, family="ipv4", assign=True, kind="iptables", **options):
+        rules = gates.KINDS[kind](network.router, family, helper)
         rules.load(assign=helper.assign if assign is True else assign, **options)
         return rules
 

@@ -10,6 +10,7 @@ import clients
 import servers
 import topology
 from dialogue import Dialogue, carry
+from expected import helpers_of
 from module import OURS
 from scripted import announced, port_command
 from shell import run, wait_for
@@ -21,13 +22,6 @@ KINDS = ("iptables", "nft")
 
 def load(**parameters):
     OURS.load(**{"auto_assign": 1, **parameters})
-
-
-def helpers_of(router, port, family="ipv4"):
-    """The helpers of the tracked connections to a port, None for one without."""
-    listed = router.run(f"conntrack -L -f {family} -p tcp --orig-port-dst {port}")
-    lines = [line for line in listed.splitlines() if line.startswith("tcp")]
-    return [(re.findall(r" helper=(\S+)", line) or [None])[0] for line in lines]
 
 
 MODES = [("ipv4", "port"), ("ipv4", "pasv"), ("ipv6", "eprt"), ("ipv6", "epsv")]

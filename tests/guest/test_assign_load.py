@@ -10,9 +10,10 @@ import pytest
 import natmodule
 import topology
 from dialogue import Dialogue
+from expected import helpers_of
 from module import OURS, STOCK
 from shell import run
-from test_assign import PORT, helpers_of, load
+from test_assign import PORT, load
 
 pytestmark = pytest.mark.ours
 MODPROBE_CONF = Path("/etc/modprobe.d/ip_conntrack_rust.conf")
