@@ -35,10 +35,11 @@ def test_backup(network, way, name, auth, assign):
         assert not AMANDA.stock.loaded()
 
 
-def test_control_without_helper(network, way):
+@pytest.mark.parametrize("auth", STREAMS)
+def test_control_without_helper(network, way, auth):
     flow = way(AMANDA, "plain", assign=None)
-    prepare(flow, "bsd")
-    start_machine(flow.server, "bsd")
+    prepare(flow, auth)
+    start_machine(flow.server, auth)
     with Wire(flow.client) as wire:
         backup = start_backup(flow.client)
         wait_for("the machine to say its ports",

@@ -169,12 +169,13 @@ def test_without_nat_of_this_connection(network, nat, way):
         other.machine_says(reply(connect(**PORTS)))
 
 
-def test_control_without_nat_half(network, way):
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_control_without_nat_half(network, way, family):
     """Nothing is rewritten, and the way that is open ends at the router, where nobody listens."""
     AMANDA.conntrack_half.load()
-    flow = way(AMANDA, "dnat")
+    flow = way(AMANDA, "dnat", family)
     with Talk(flow) as talk:
         talk.machine_says(reply(connect(**PORTS)))
-        with flow.server.listen("ipv4", PORTS["DATA"]), pytest.raises(ConnectionRefusedError):
-            flow.client.connect("ipv4", flow.target, PORTS["DATA"])
+        with flow.server.listen(family, PORTS["DATA"]), pytest.raises(ConnectionRefusedError):
+            flow.client.connect(family, flow.target, PORTS["DATA"])
         assert flow.gate.counts()["related"] == 1

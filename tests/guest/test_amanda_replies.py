@@ -80,6 +80,16 @@ def test_five_streams(network, talk):
     assert expected.ports(network.router) == [50048, 65535]
 
 
+@pytest.mark.ours
+def test_no_more_than_five(network, talk):
+    """Of more that are open at a time the oldest go."""
+    ends = talk()
+    streams = ("DATA", "MESG", "INDEX", "STATE", "CMD")
+    ends.machine_says(reply(connect(**dict(zip(streams, range(11000, 11005))))))
+    ends.machine_says(reply(connect(DATA=12000, MESG=12001)))
+    assert expected.ports(network.router) == [11002, 11003, 11004, 12000, 12001]
+
+
 def _check_nothing(network, ends, bodies):
     for kind, body in bodies.items():
         ends.machine_says(reply(body))

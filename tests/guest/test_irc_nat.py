@@ -8,6 +8,7 @@ import ipaddress
 import pytest
 
 import expected
+import topology
 from capture import Capture
 from dcc import Session, address_text, carry, chat, dcc, message, port_told, send
 from dialogue import hear, sending
@@ -130,9 +131,10 @@ def test_port_that_is_taken(network, nat, way, family):
 
 
 @pytest.mark.ours
-def test_resume_of_a_port_that_was_changed(network, nat, way):
+@pytest.mark.parametrize("family", topology.FAMILIES)
+def test_resume_of_a_port_that_was_changed(network, nat, way, family):
     """Who wants to go on with a file, and who accepts that, each hears the port that it knows."""
-    with _clash(network, way) as (talk, told):
+    with _clash(network, way, family) as (talk, told):
 
         def resume(port):
             return b":bob!b@x " + message(dcc(f"RESUME file.bin {port} 512"), to="alice")
@@ -148,8 +150,8 @@ def test_resume_of_a_port_that_was_changed(network, nat, way):
         # Whoever asks by whichever message, and twice.
         line = b":bob!b@x " + message(dcc(f"RESUME \"a b\" {told} 0"), to="alice", command="NOTICE")
         talk.server_says(line + line, line.replace(b"%d" % told, b"5000") * 2)
-        with network.third.listen("ipv4", 5000) as waiting:
-            carry(talk.flow.server, "ipv4", talk.flow.seen_as, told, waiting)
+        with network.third.listen(family, 5000) as waiting:
+            carry(talk.flow.server, family, talk.flow.seen_as, told, waiting)
         talk.chat()
 
 
@@ -168,10 +170,11 @@ def test_without_nat_of_this_session(network, nat, way):
         talk.offer_to_outside(5000)
 
 
-def test_control_without_nat_half(network, way):
+@pytest.mark.parametrize("family", topology.FAMILIES)
+def test_control_without_nat_half(network, way, family):
     IRC.conntrack_half.load()
-    with Session(way(IRC, "snat")) as talk:
-        talk.client_says(message(send("192.0.2.10", 5000)))
+    with Session(way(IRC, "snat", family)) as talk:
+        talk.client_says(message(send(network.client.address[family], 5000)))
 
 
 def test_long_session(network, nat, way):

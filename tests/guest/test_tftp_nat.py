@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 
+import expected
 import topology
 from datagrams import Socket
 from helpers import TFTP
@@ -86,8 +87,13 @@ def test_two_clients_behind_one_address(network, nat, way, family):
         server = stack.enter_context(Socket(flow.server, family, TFTP.port))
         peers = []
         for number, client in enumerate(clients):
-            client.send(b"\0\1file%d\0octet\0" % number, to)
-            peers.append(server.hears(b"\0\1file%d\0octet\0" % number))
+            request = b"\0\1file%d\0octet\0" % number
+            client.send(request, to)
+            peers.append(server.hears(request))
+            # Sent again it comes from the same port, and nothing more is expected.
+            client.send(request, to)
+            assert server.hears(request) == peers[-1]
+            assert len(expected.listed(network.router, family)) == number + 1
         assert {address for address, _ in peers} == {flow.seen_as}
         assert peers[0][1] != peers[1][1]
         transfers = [stack.enter_context(Socket(flow.server, family)) for _ in clients]
@@ -98,6 +104,22 @@ def test_two_clients_behind_one_address(network, nat, way, family):
             client.send(b"\0\4\0\1", (flow.target, transfers[number].port))
             assert transfers[number].hears(b"\0\4\0\1") == peers[number]
     assert flow.gate.counts()["blocked"] == 0
+
+
+@pytest.mark.parametrize("name", ["snat", "dnat", "both"])
+def test_only_the_server(network, nat, way, name):
+    """Neither another host, nor another port of the address that the server knows."""
+    flow = way(TFTP, name)
+    with Socket(flow.client, "ipv4") as client, Socket(flow.server, "ipv4", TFTP.port) as server, \
+            Socket(network.third, "ipv4") as third, Socket(flow.server, "ipv4") as transfer:
+        client.send(b"\0\1boot.bin\0octet\0", (flow.target, TFTP.port))
+        address, port = server.hears(b"\0\1boot.bin\0octet\0")
+        third.send(b"\0\3\0\1forged", (address, port))
+        transfer.send(b"\0\3\0\1astray", (address, port + 1))
+        wait_for("the firewall to block both", lambda: flow.gate.counts()["blocked"] == 2)
+        transfer.send(b"\0\3\0\1true", (address, port))
+        assert client.hears(b"\0\3\0\1true") == (flow.target, transfer.port)
+        assert not client.is_readable()
 
 
 def test_real_clients_behind_one_address(network, nat, way):
