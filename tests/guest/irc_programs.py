@@ -64,11 +64,15 @@ class Client:
         files = [self._output, *(self.folder / "logs").glob("*")]
         return "".join(file.read_text(errors="replace") for file in files)
 
-    def send_file(self, to, size=100_000):
-        """Offers a file; returns it."""
+    def make_file(self, size=100_000):
         file = self.folder / f"from-{self.nick}.bin"
         file.write_bytes(os.urandom(size))
-        self.command(f"/dcc send {to} {file}")
+        return file
+
+    def send_file(self, to, file=None, options=""):
+        """Offers a file, a new one if none is given; returns it."""
+        file = file or self.make_file()
+        self.command(" ".join(f"/dcc send {options} {to} {file}".split()))
         return file
 
     def wait_for_file(self, sent):
@@ -137,6 +141,10 @@ class Weechat(Client):
         log.info("%s: %s", self.nick, text)
         with (self.folder / "fifo").open("wb") as fifo:
             fifo.write(f"{buffer} *{text}\n".encode())
+
+    def has_part_of(self, file, size):
+        """Its beginning is there from an earlier attempt; WeeChat asks for the rest by itself."""
+        (self.received / f"{file.name}.part").write_bytes(file.read_bytes()[:size])
 
     def chat(self, to):
         self.command(f"/dcc chat {to}")

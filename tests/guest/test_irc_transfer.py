@@ -3,8 +3,13 @@
 with address translation on either side. The control is the very same without the helper, and with
 translation without its NAT half."""
 
+import re
+
 import pytest
 
+import expected
+from capture import Capture
+from dcc import message, send
 from helpers import IRC
 from irc_programs import CLIENTS, ngircd
 from shell import wait_for
@@ -47,9 +52,9 @@ def test_plain(network, way, first, second, family):
     assert counts["related"] >= 3 and counts["blocked"] == 0
 
 
-@pytest.mark.parametrize("first, second", PAIRS)
-def test_control_without_helper(network, way, first, second):
-    flow = way(IRC, "plain", assign=None)
+@pytest.mark.parametrize("first, second, family", [(*PAIRS[0], "ipv4"), (*PAIRS[1], "ipv4"), (*PAIRS[1], "ipv6")])
+def test_control_without_helper(network, way, first, second, family):
+    flow = way(IRC, "plain", family, assign=None)
     alice, bob = _meet(network, flow, first, second, "third")
     sent = alice.send_file("bob")
     wait_for("the firewall to block bob", lambda: flow.gate.counts()["blocked"])
@@ -86,6 +91,56 @@ def test_nat_ipv6(network, way):
     alice, bob = _meet(network, flow, "irssi", "weechat", "server")
     _exchange(alice, bob)
     assert flow.gate.counts()["blocked"] == 0
+
+
+def _taken(network, flow, port):
+    """Somebody else behind the router's address offers this port, so that it is taken."""
+    carol = network.third.connect(flow.family, flow.target, IRC.port)
+    carol.sendall(b"NICK carol\r\nUSER carol 0 * :Carol\r\n" + message("hello", to="carol")
+                  + message(send(network.third.address[flow.family], port), to="carol"))
+    wait_for("carol's offer", lambda: port in expected.ports(network.router, flow.family))
+    return carol
+
+
+@pytest.mark.ours
+def test_resume(network, way):
+    """bob has the first part of alice's file already and wants the rest. The router has changed the
+    port that alice offered; bob asks by that one, and alice understands."""
+    IRC.nat_half.load()
+    flow = way(IRC, "masquerade")
+    alice, bob = _meet(network, flow, "irssi", "weechat", "server")
+    with _taken(network, flow, 5000), Capture(flow.client) as near:
+        alice.command("/set dcc_port 5000")
+        file = alice.make_file()
+        bob.has_part_of(file, 40_000)
+        bob.wait_for_file(alice.send_file("bob", file))
+        [(said, heard)] = near.connections(IRC.port).values()
+        [offered], [asked], [accepted] = (re.findall(pattern, stream.text()) for pattern, stream in (
+            (rb"DCC SEND \S+ \d+ (\d+) ", said), (rb"DCC RESUME \S+ (\d+) 40000", heard),
+            (rb"DCC ACCEPT \S+ (\d+) 40000", said)))
+        assert offered == asked == accepted == b"5000"
+    counts = flow.gate.counts()
+    assert counts["related"] >= 1 and counts["blocked"] == 0
+
+
+@pytest.mark.ours
+def test_passive(network, way):
+    """bob cannot be connected to and offers port 0 (passive DCC); alice, behind the router, answers
+    with a port of hers, which is an offer as any other."""
+    IRC.nat_half.load()
+    flow = way(IRC, "snat")
+    alice, bob = _meet(network, flow, "irssi", "irssi", "server")
+    with Capture(flow.client) as near:
+        sent = bob.send_file("alice", options="-passive")
+        alice.wait_for_text("DCC SEND from bob")
+        # Such an offer irssi does not take by itself.
+        alice.command("/dcc get bob")
+        alice.wait_for_file(sent)
+        [(said, heard)] = near.connections(IRC.port).values()
+        assert re.search(rb"DCC SEND \S+ \d+ 0 \d+ \d+\x01", heard.text())
+        assert re.search(rb"DCC SEND \S+ \d+ [1-9]\d* \d+ \d+\x01", said.text())
+    counts = flow.gate.counts()
+    assert counts["related"] >= 1 and counts["blocked"] == 0
 
 
 def test_control_without_nat_half(network, way):
