@@ -72,7 +72,8 @@ class Irc(_Tcp):
 
     def talk(self, port):
         session = self.keep(dcc.Session(self.flow, port))
-        session.what_server_hears(dcc.message(dcc.send(self.flow.client.address[self.flow.family], PORT)))
+        heard = session.what_server_hears(dcc.message(dcc.send(self.flow.client.address[self.flow.family], PORT)))
+        assert heard.endswith(b"\r\n"), f"of the offer only {heard!r} arrived"
 
 
 class Amanda(_Tcp):
