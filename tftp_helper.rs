@@ -30,7 +30,8 @@ use netfilter::{
 };
 use proto::{
     tftp,
-    Direction, //
+    Direction,
+    Reject, //
 };
 
 module! {
@@ -64,39 +65,52 @@ impl Helper for Tftp {
 
     #[inline]
     fn help(packet: &mut Packet<'_>, conn: &Conn<'_, ()>) -> Verdict {
-        // Only the client's request opens anything.
-        if conn.is_own() && conn.direction() == Direction::Original {
-            if let Some(offset) = packet.udp_payload() {
-                if let Some(request) = request(packet, offset) {
-                    expect(packet, conn, offset, request);
-                }
-            }
+        let Some(offset) = packet.udp_payload() else {
+            return Verdict::Accept;
+        };
+        // The data of a transfer is what there is most of: what it is decides first.
+        match packet.in_place(offset) {
+            Some(bytes) if tftp::opcode(bytes).is_none() => Verdict::Accept,
+            _ => look(packet, conn, offset),
         }
-        Verdict::Accept
     }
 
     fn picked_up((): &()) {}
 }
 
-fn request(packet: &Packet<'_>, offset: usize) -> Option<tftp::Request> {
-    match packet.in_place(offset) {
-        Some(bytes) => tftp::request(bytes).ok(),
-        None => {
-            let mut buffer = [0; tftp::REQUEST_MAX];
-            tftp::request(packet.window(offset, &mut buffer).bytes).ok()
+/// Looks at what is most probably a request.
+#[inline(never)]
+fn look(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize) -> Verdict {
+    // Only the client's request opens anything.
+    if conn.is_own() && conn.direction() == Direction::Original {
+        let request = match packet.in_place(offset) {
+            Some(bytes) => tftp::request(bytes),
+            None => split_request(packet, offset),
+        };
+        if let Ok(request) = request {
+            expect(packet, conn, offset, request);
         }
     }
+    Verdict::Accept
+}
+
+/// Parses a request that is in several pieces.
+#[cold]
+#[inline(never)]
+fn split_request(packet: &Packet<'_>, offset: usize) -> Result<tftp::Request, Reject> {
+    let mut buffer = [0; tftp::REQUEST_MAX];
+    tftp::request(packet.window(offset, &mut buffer).bytes)
 }
 
 /// Expects the transfer: from the server, from any port, to where the request came from.
 fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: tftp::Request) {
-    let server = conn.source(Direction::Reply);
+    let server = conn.source_address(Direction::Reply);
     // The client as the server knows it: NAT may lie between.
-    let client = conn.destination(Direction::Reply);
+    let client = conn.destination_address(Direction::Reply);
     let Some(port) = NonZeroU16::new(conn.destination_port(Direction::Reply)) else {
         return;
     };
-    let expectation = Expectation::new(conn, Some(server), client, L4Proto::Udp, port);
+    let expectation = Expectation::between(conn, Some(server), client, L4Proto::Udp, port);
     // If there is no memory or no room for it the transfer fails; the client asks again.
     let Some(expectation) = expectation else {
         return;

@@ -18,6 +18,7 @@ pub mod irc;
 #[cfg(any(not(MODULE), protocol_tftp))]
 pub mod tftp;
 
+mod decimal;
 mod lines;
 mod open_line;
 mod reader;

@@ -2,45 +2,83 @@
 
 //! Reads the pieces of a line in order.
 
-use super::Reject;
+use super::{
+    decimal,
+    scan,
+    Reject, //
+};
 
 /// A position in bytes.
 ///
 /// A byte that does not fit is not consumed. Every method gives [`Reject::Incomplete`] where the
 /// bytes end, so that what is built of them is determined by the bytes it has consumed and the one
 /// behind them.
+#[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    /// What is to be read.
+    rest: &'a [u8],
+    /// Offset of the end.
+    end: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads `bytes` from offset `at`.
-    pub(super) const fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+    /// Reads `bytes` from offset `start` on, as if `max` bytes there were all.
+    ///
+    /// Also returns whether there are so many.
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8], start: usize, max: usize) -> (Self, bool) {
+        let rest = bytes.get(start..).unwrap_or_default();
+        let window = rest.get(..max);
+        let rest = window.unwrap_or(rest);
+        let reader = Self {
+            rest,
+            end: start.wrapping_add(rest.len()),
+        };
+        (reader, window.is_some())
     }
 
     /// Returns the offset of the next byte.
+    #[inline]
     pub(super) const fn at(&self) -> usize {
-        self.at
-    }
-
-    /// Goes to offset `at`.
-    pub(super) fn seek(&mut self, at: usize) {
-        self.at = at;
+        // Never wraps: `rest` is the last of so many bytes.
+        self.end.wrapping_sub(self.rest.len())
     }
 
     /// Returns the next byte without consuming it.
+    #[inline]
     pub(super) fn peek(&self) -> Result<u8, Reject> {
-        self.bytes.get(self.at).copied().ok_or(Reject::Incomplete)
+        self.rest.first().copied().ok_or(Reject::Incomplete)
     }
 
     /// Consumes the byte that was peeked at.
+    #[inline]
     pub(super) fn bump(&mut self) {
-        self.at = self.at.saturating_add(1);
+        if let [_, tail @ ..] = self.rest {
+            self.rest = tail;
+        }
+    }
+
+    /// Consumes `count` bytes, or all that there are.
+    #[inline]
+    pub(super) fn pass(&mut self, count: usize) {
+        self.rest = self.rest.get(count..).unwrap_or_default();
+    }
+
+    /// Returns the next bytes, if there are so many.
+    #[inline]
+    pub(super) fn first_chunk<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.rest.first_chunk()
+    }
+
+    /// Consumes bytes up to and including the first `WANTED`.
+    #[inline]
+    pub(super) fn behind<const WANTED: u8>(&mut self) -> Result<(), Reject> {
+        self.rest = scan::skip_past::<WANTED>(self.rest).ok_or(Reject::Incomplete)?;
+        Ok(())
     }
 
     /// Consumes bytes as long as they are `wanted`.
+    #[inline]
     pub(super) fn skip(&mut self, wanted: impl Fn(u8) -> bool) -> Result<(), Reject> {
         while wanted(self.peek()?) {
             self.bump();
@@ -48,7 +86,20 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Consumes bytes up to the first that is a newline, or one of `count` in which `first` is the
+    /// first, and returns whether it is one of these.
+    ///
+    /// `count` is at most 128 and no bit of `first` is set in a number below it, up to a power of 2.
+    #[inline(never)]
+    pub(super) fn find(&mut self, first: u8, count: u8) -> Result<bool, Reject> {
+        let (first, count) = (scan::everywhere(first), scan::everywhere(count));
+        let hits = |word| scan::below(word ^ first, count) | scan::equal::<b'\n'>(word);
+        self.rest = scan::find(self.rest, hits).unwrap_or_default();
+        Ok(self.peek()? != b'\n')
+    }
+
     /// Consumes one byte, which must be `wanted`.
+    #[inline]
     pub(super) fn one(&mut self, wanted: u8) -> Result<(), Reject> {
         if self.peek()? != wanted {
             return Err(Reject::Malformed);
@@ -60,6 +111,7 @@ impl<'a> Reader<'a> {
     /// Consumes `word`, which is in small letters, in whatever case.
     ///
     /// Else this is something else, [`Reject::NotOurs`].
+    #[inline]
     pub(super) fn word(&mut self, word: &[u8]) -> Result<(), Reject> {
         for &letter in word {
             if self.peek()?.to_ascii_lowercase() != letter {
@@ -73,6 +125,7 @@ impl<'a> Reader<'a> {
     /// Consumes at least one space.
     ///
     /// Without it the word before was another one, [`Reject::NotOurs`].
+    #[inline]
     pub(super) fn spaces(&mut self) -> Result<(), Reject> {
         if self.peek()? != b' ' {
             return Err(Reject::NotOurs);
@@ -83,52 +136,91 @@ impl<'a> Reader<'a> {
     /// Consumes a decimal number of at least one digit and all digits it has.
     ///
     /// More than 65535 is malformed; leading zeroes are not.
-    #[inline(never)]
+    #[inline]
     pub(super) fn number(&mut self) -> Result<u16, Reject> {
-        self.decimal()
+        u16::try_from(self.long_number()?).map_err(|_| Reject::Malformed)
     }
 
     /// The same up to the limit of `u32`.
     #[inline(never)]
     pub(super) fn long_number(&mut self) -> Result<u32, Reject> {
-        self.decimal()
-    }
-
-    #[inline]
-    fn decimal<T: TryFrom<u64>>(&mut self) -> Result<T, Reject> {
-        let mut value = digit(self.peek()?).ok_or(Reject::Malformed)?;
-        loop {
-            // Checked with every digit, so it never comes near to the limit of `u64`.
-            let number = T::try_from(value).map_err(|_| Reject::Malformed)?;
-            self.bump();
-            let Some(next) = digit(self.peek()?) else {
-                return Ok(number);
+        if let Some((number, rest)) = decimal::up_to_seven(self.rest) {
+            self.rest = rest;
+            return Ok(number);
+        }
+        let mut number = 0u64;
+        let mut error = Reject::Malformed;
+        while let [next, tail @ ..] = self.rest {
+            let Some(next) = decimal::digit(*next) else {
+                // CAST: Not larger.
+                return if error == Reject::Incomplete {
+                    Ok(number as u32)
+                } else {
+                    Err(error)
+                };
             };
-            value = value.saturating_mul(10).saturating_add(next);
-        }
-    }
-
-    /// Consumes as many numbers of 0 to 255 as `octets` has, with a `separator` between each two.
-    #[inline(never)]
-    pub(super) fn octets(&mut self, separator: u8, octets: &mut [u8]) -> Result<(), Reject> {
-        let mut between = false;
-        for octet in octets {
-            if between {
-                self.one(separator)?;
+            // Checked with every digit, so it does not wrap.
+            number = number.wrapping_mul(10).wrapping_add(u64::from(next));
+            if number > u64::from(u32::MAX) {
+                return Err(Reject::Malformed);
             }
-            *octet = u8::try_from(self.number()?).map_err(|_| Reject::Malformed)?;
-            between = true;
+            error = Reject::Incomplete;
+            self.rest = tail;
         }
-        Ok(())
+        Err(Reject::Incomplete)
     }
 
-    /// Returns the bytes from offset `start` to the next byte.
-    pub(super) fn consumed(&self, start: usize) -> &'a [u8] {
-        self.bytes.get(start..self.at).unwrap_or_default()
+    /// Consumes `count` numbers of 0 to 255, at most 8, with a `separator` between each two, and
+    /// puts them into the bytes of `octets`, the first on top.
+    #[inline(never)]
+    pub(super) fn octets(
+        &mut self,
+        separator: u8,
+        count: u32,
+        octets: &mut u64,
+    ) -> Result<(), Reject> {
+        let mut rest = self.rest;
+        let (mut all, mut left) = (0, count);
+        let result = 'all: loop {
+            let [first, tail @ ..] = rest else {
+                break Err(Reject::Incomplete);
+            };
+            let Some(mut octet) = decimal::digit(*first) else {
+                break Err(Reject::Malformed);
+            };
+            rest = tail;
+            let behind = loop {
+                let [next, tail @ ..] = rest else {
+                    break 'all Err(Reject::Incomplete);
+                };
+                let Some(next) = decimal::digit(*next) else {
+                    break *next;
+                };
+                octet = octet.wrapping_mul(10).wrapping_add(next);
+                if octet > 255 {
+                    break 'all Err(Reject::Malformed);
+                }
+                rest = tail;
+            };
+            all = all << 8 | u64::from(octet);
+            left = left.wrapping_sub(1);
+            if left == 0 {
+                break Ok(());
+            }
+            if behind != separator {
+                break Err(Reject::Malformed);
+            }
+            rest = rest.get(1..).unwrap_or_default();
+        };
+        self.rest = rest;
+        *octets = all;
+        result
     }
-}
 
-fn digit(byte: u8) -> Option<u64> {
-    let value = byte.wrapping_sub(b'0');
-    (value <= 9).then(|| u64::from(value))
+    /// Returns the bytes from where `before` was to the next byte.
+    #[inline]
+    pub(super) fn consumed(&self, before: &Self) -> &'a [u8] {
+        let len = before.rest.len().wrapping_sub(self.rest.len());
+        before.rest.get(..len).unwrap_or_default()
+    }
 }

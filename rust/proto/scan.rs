@@ -19,10 +19,21 @@ pub(super) fn skip_line(bytes: &[u8]) -> Option<&[u8]> {
 /// Returns what follows the first `WANTED`, or [`None`] if there is none.
 #[inline]
 pub(super) fn skip_past<const WANTED: u8>(bytes: &[u8]) -> Option<&[u8]> {
+    find(bytes, equal::<WANTED>)?.get(1..)
+}
+
+/// Returns the bytes from the first on that `hits` says to be one, or [`None`] if there is none.
+///
+/// `hits` is given a word, the first byte the lowest, and sets the top bit of each byte that is a
+/// hit; what it sets above the first does not matter. It may take the bytes behind the last for
+/// ones of 0.
+#[inline]
+pub(super) fn find(bytes: &[u8], hits: impl Fn(usize) -> usize) -> Option<&[u8]> {
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk() {
-        if let Some(at) = find(*word, const { usize::from_le_bytes([WANTED; BYTES]) }) {
-            return rest.get(at..)?.get(1..);
+        let hits = hits(usize::from_le_bytes(*word));
+        if hits != 0 {
+            return rest.get(first(hits)..);
         }
         if tail.is_empty() {
             return None;
@@ -30,21 +41,45 @@ pub(super) fn skip_past<const WANTED: u8>(bytes: &[u8]) -> Option<&[u8]> {
         // The last word overlaps the one before.
         rest = rest.get(tail.len().min(BYTES)..)?;
     }
-    let at = rest.iter().position(|&byte| byte == WANTED)?;
-    rest.get(at..)?.get(1..)
-}
-
-/// Returns the offset of the first byte in `word` that is as in `wanted`, which has it everywhere.
-#[inline]
-fn find(word: [u8; BYTES], wanted: usize) -> Option<usize> {
-    // Such a byte becomes 0, from which subtracting 1 borrows. Bytes after it in memory are above
-    // it in the word and may be hit by that borrow, those before are not.
-    let zeroed = usize::from_le_bytes(word) ^ wanted;
-    let hits = zeroed.wrapping_sub(ONES) & !zeroed & TOPS;
+    let mut word = 0;
+    for &byte in rest.iter().rev() {
+        word = word << 8 | usize::from(byte);
+    }
+    let hits = hits(word);
     if hits == 0 {
         return None;
     }
-    usize::try_from(hits.trailing_zeros() / 8).ok()
+    rest.get(first(hits)..).filter(|found| !found.is_empty())
+}
+
+/// Returns the offset of the first of some `hits`.
+#[inline]
+fn first(hits: usize) -> usize {
+    // CAST: Less than 8.
+    (hits.trailing_zeros() / 8) as usize
+}
+
+/// Returns as hits the bytes that are `WANTED`, see [`find()`].
+#[inline]
+pub(super) fn equal<const WANTED: u8>(word: usize) -> usize {
+    // Such a byte becomes 0, from which subtracting 1 borrows. Bytes after it in memory are above
+    // it in the word and may be hit by that borrow, those before are not.
+    let zeroed = word ^ const { usize::from_le_bytes([WANTED; BYTES]) };
+    zeroed.wrapping_sub(ONES) & !zeroed & TOPS
+}
+
+/// Returns as hits the bytes that are less than those of `limits`, at most 128, see [`find()`].
+#[inline]
+pub(super) const fn below(word: usize, limits: usize) -> usize {
+    // Such a byte borrows; of those with the top bit none counts.
+    word.wrapping_sub(limits) & !word & TOPS
+}
+
+/// Returns a word with `byte` everywhere.
+#[inline]
+pub(super) const fn everywhere(byte: u8) -> usize {
+    // Never wraps.
+    ONES.wrapping_mul(byte as usize)
 }
 
 /// Tells whether any of the bytes is 0 or 1.

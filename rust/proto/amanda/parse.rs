@@ -22,11 +22,10 @@ pub const LINE_MAX: usize = 256;
 // Other datagrams are requests and what acknowledges them.
 #[inline(never)]
 pub(super) fn header(bytes: &[u8]) -> Result<usize, Reject> {
-    let window = bytes.get(..LINE_MAX);
-    let mut reader = Reader::new(window.unwrap_or(bytes), 0);
+    let (mut reader, is_cut) = Reader::new(bytes, 0, LINE_MAX);
     match reply(&mut reader) {
         Ok(()) => Ok(reader.at()),
-        Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
+        Err(Reject::Incomplete) if is_cut => Err(Reject::Malformed),
         Err(reject) => Err(reject),
     }
 }
@@ -63,10 +62,9 @@ pub(super) fn connect(line: &[u8]) -> Result<(), Reject> {
 /// See [`Reject`]; [`Reject::NotOurs`] at the end of the line.
 #[inline(never)]
 pub(super) fn stream(bytes: &[u8], start: usize, seen: &mut u8) -> Result<Announcement, Reject> {
-    let window = bytes.get(..start.saturating_add(LINE_MAX));
-    let mut reader = Reader::new(window.unwrap_or(bytes), start);
+    let (mut reader, is_cut) = Reader::new(bytes, start, LINE_MAX);
     match next_stream(&mut reader, bytes, seen) {
-        Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
+        Err(Reject::Incomplete) if is_cut => Err(Reject::Malformed),
         result => result,
     }
 }
@@ -93,9 +91,9 @@ fn next_stream(
 /// is none.
 fn pair(reader: &mut Reader<'_>, bytes: &[u8]) -> Result<Option<(u8, Announcement)>, Reject> {
     reader.skip(|byte| byte == b' ')?;
-    let start = reader.at();
+    let start = *reader;
     reader.skip(in_word)?;
-    let (bit, stream) = match reader.consumed(start) {
+    let (bit, stream) = match reader.consumed(&start) {
         b"" => return Err(Reject::NotOurs),
         b"DATA" => (1, Stream::Data),
         b"MESG" => (2, Stream::Mesg),

@@ -208,13 +208,13 @@ impl Session {
                     cursor.enter_line(found.span.end());
                     Ok(found)
                 }
-                Err(Reject::Incomplete) => {
-                    cursor.begin(parse::begun(kind, bytes, start));
+                Err(stop) if stop.reject == Reject::Incomplete => {
+                    cursor.begin(stop.begun);
                     Err(Reject::Incomplete)
                 }
-                Err(reject) => {
+                Err(stop) => {
                     cursor.enter_line(start);
-                    Err(reject)
+                    Err(stop.reject)
                 }
             },
             Line::Command(command) => {

@@ -12,7 +12,6 @@ use core::{
         Ipv6Addr, //
     },
     num::NonZeroU16,
-    ops::Range,
     str, //
 };
 
@@ -32,15 +31,13 @@ use super::{
 /// Those of real software end before 100.
 pub const LINE_MAX: usize = 256;
 
-type Parsed = Result<Announcement, Reject>;
-
 /// Parses the line at the beginning of `line`, which may be cut short or go on with other lines.
 ///
 /// # Errors
 ///
 /// See [`Reject`].
-pub fn parse(direction: Direction, line: &[u8]) -> Parsed {
-    arguments(kind(direction, line)?, line, 0)
+pub fn parse(direction: Direction, line: &[u8]) -> Result<Announcement, Reject> {
+    arguments(kind(direction, line)?, line, 0).map_err(|stop| stop.reject)
 }
 
 // As one word each, so that a line costs two compares.
@@ -78,105 +75,146 @@ pub(super) fn kind(direction: Direction, line: &[u8]) -> Result<Kind, Reject> {
     }
 }
 
-/// Parses the line of `kind` at offset `start`, of which the first four bytes are known.
-#[inline(never)]
-pub(super) fn arguments(kind: Kind, bytes: &[u8], start: usize) -> Parsed {
-    let window = bytes.get(..start.saturating_add(LINE_MAX));
-    let mut reader = Reader::new(window.unwrap_or(bytes), start.saturating_add(4));
-    let parsed = match kind {
-        Kind::Port => port(&mut reader),
-        Kind::Eprt => eprt(&mut reader),
-        Kind::Pasv => pasv(&mut reader),
-        Kind::Epsv => epsv(&mut reader),
-    };
-    match parsed {
-        Ok(fields) => Ok(Announcement {
-            kind,
-            address: fields.address,
-            port: NonZeroU16::new(fields.port).ok_or(Reject::Malformed)?,
-            // Never fails: all offsets come from the reader.
-            span: Span::new(bytes, fields.place).ok_or(Reject::Malformed)?,
-        }),
-        Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
-        Err(reject) => Err(reject),
-    }
+/// Why there is no announcement, and where it would have been.
+pub(super) struct Stop {
+    pub(super) reject: Reject,
+    /// The offset of what [`super::emit()`] would write anew, as far as the line had come to it.
+    pub(super) begun: Option<usize>,
 }
 
-/// What the forms differ in.
+/// Parses the line of `kind` at offset `start`, of which the first four bytes are known.
+#[inline(never)]
+pub(super) fn arguments(kind: Kind, bytes: &[u8], start: usize) -> Result<Announcement, Stop> {
+    let (mut reader, is_cut) = Reader::new(bytes, start, LINE_MAX);
+    reader.pass(4);
+    let mut begun = None;
+    let reject = match fields(kind, &mut reader, &mut begun) {
+        Ok(fields) => {
+            let place = begun.unwrap_or_default()..fields.end;
+            // The span never fails: all offsets come from the reader.
+            if let (Some(port), Some(span)) =
+                (NonZeroU16::new(fields.port), Span::new(bytes, place))
+            {
+                return Ok(Announcement {
+                    kind,
+                    address: fields.address,
+                    port,
+                    span,
+                });
+            }
+            Reject::Malformed
+        }
+        Err(Reject::Incomplete) if is_cut => Reject::Malformed,
+        Err(reject) => reject,
+    };
+    Err(Stop { reject, begun })
+}
+
+/// What is announced, and the offset behind it.
 struct Fields {
     address: Option<IpAddr>,
     port: u16,
-    place: Range<usize>,
+    end: usize,
 }
 
-fn port(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
-    reader.spaces()?;
-    let fields = host_port(reader)?;
-    reader.skip(|byte| byte == b' ')?;
-    match reader.peek()? {
-        b'\r' | b'\n' => Ok(fields),
-        _ => Err(Reject::Malformed),
+#[inline]
+fn fields(
+    kind: Kind,
+    reader: &mut Reader<'_>,
+    begun: &mut Option<usize>,
+) -> Result<Fields, Reject> {
+    if matches!(kind, Kind::Port | Kind::Eprt) {
+        reader.spaces()?;
     }
-}
-
-/// Takes the first run of digits and commas that has the form, wherever it stands: RFC 1123 section
-/// 4.1.2.6 warns that the text around it, parentheses included, is anything.
-fn pasv(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
     loop {
-        match reader.peek()? {
-            b'\n' => return Err(Reject::NotOurs),
-            b'0'..=b'9' => {
-                let fields = host_port(reader);
-                // The byte behind it, or that on which it failed.
-                let goes_on = |byte: u8| byte.is_ascii_digit() || byte == b',';
-                if !goes_on(reader.peek()?) && fields.is_ok() {
-                    return fields;
-                }
-                // Some other numbers.
-                reader.skip(goes_on)?;
+        // In replies the text before is anything.
+        let is_there = match kind {
+            Kind::Pasv => reader.find(b'0', 10)?,
+            Kind::Epsv => {
+                let is_there = reader.find(b'(', 1)?;
+                reader.bump();
+                is_there
             }
-            _ => reader.bump(),
+            Kind::Port | Kind::Eprt => true,
+        };
+        if !is_there {
+            return Err(Reject::NotOurs);
+        }
+        *begun = Some(reader.at());
+        let before = *reader;
+        let fields = match kind {
+            Kind::Port | Kind::Pasv => host_port(reader, kind),
+            Kind::Eprt | Kind::Epsv => delimited(reader, kind),
+        };
+        match (fields, kind) {
+            // Some other numbers.
+            (Err(Reject::Malformed), Kind::Pasv) => reader.skip(goes_on)?,
+            // At most the delimiters are read again, in which another `(` may be.
+            (Err(Reject::Malformed), Kind::Epsv) => *reader = before,
+            (fields, _) => return fields,
         }
     }
 }
 
-/// Consumes `h1,h2,h3,h4,p1,p2`.
-fn host_port(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
-    let start = reader.at();
-    let mut octets = [0; 6];
-    reader.octets(b',', &mut octets)?;
-    let [a, b, c, d, high, low] = octets;
+/// Consumes `h1,h2,h3,h4,p1,p2` and what has to be behind it.
+///
+/// In the reply it is the first run of digits and commas that has the form, wherever it stands: RFC
+/// 1123 section 4.1.2.6 warns that the text around it, parentheses included, is anything.
+#[inline]
+fn host_port(reader: &mut Reader<'_>, kind: Kind) -> Result<Fields, Reject> {
+    let mut octets = 0;
+    reader.octets(b',', 6, &mut octets)?;
+    let end = reader.at();
+    if kind == Kind::Port {
+        reader.skip(|byte| byte == b' ')?;
+    }
+    let behind = reader.peek()?;
+    if (kind == Kind::Port && !matches!(behind, b'\r' | b'\n')) || goes_on(behind) {
+        return Err(Reject::Malformed);
+    }
+    let [_, _, a, b, c, d, high, low] = octets.to_be_bytes();
     Ok(Fields {
         address: Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
         port: u16::from_be_bytes([high, low]),
-        place: start..reader.at(),
+        end,
     })
 }
 
-fn eprt(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
-    reader.spaces()?;
-    let start = reader.at();
+/// Whether a run of digits and commas goes on with `byte`.
+fn goes_on(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b','
+}
+
+/// Consumes `|family|address|port|`, or `|||port|`.
+#[inline]
+fn delimited(reader: &mut Reader<'_>, kind: Kind) -> Result<Fields, Reject> {
     let delimiter = delimiter(reader)?;
-    let family = reader.peek()?;
-    if !matches!(family, b'1' | b'2') {
-        return Err(Reject::Malformed);
-    }
-    reader.bump();
-    reader.one(delimiter)?;
-    let address = if family == b'1' {
-        let mut octets = [0; 4];
-        reader.octets(b'.', &mut octets)?;
-        IpAddr::V4(Ipv4Addr::from(octets))
+    let mut address = None;
+    if kind == Kind::Eprt {
+        let family = reader.peek()?;
+        if !matches!(family, b'1' | b'2') {
+            return Err(Reject::Malformed);
+        }
+        reader.bump();
+        reader.one(delimiter)?;
+        address = Some(if family == b'1' {
+            let mut octets = 0;
+            reader.octets(b'.', 4, &mut octets)?;
+            // CAST: Four octets.
+            IpAddr::V4(Ipv4Addr::from_bits(octets as u32))
+        } else {
+            IpAddr::V6(ipv6(reader, delimiter)?)
+        });
     } else {
-        IpAddr::V6(ipv6(reader, delimiter)?)
-    };
+        reader.one(delimiter)?;
+    }
     reader.one(delimiter)?;
     let port = reader.number()?;
     reader.one(delimiter)?;
     Ok(Fields {
-        address: Some(address),
+        address,
         port,
-        place: start..reader.at(),
+        end: reader.at(),
     })
 }
 
@@ -193,70 +231,12 @@ fn delimiter(reader: &mut Reader<'_>) -> Result<u8, Reject> {
 
 /// Consumes the text of an IPv6 address, RFC 4291 section 2.2, up to `delimiter`.
 fn ipv6(reader: &mut Reader<'_>, delimiter: u8) -> Result<Ipv6Addr, Reject> {
-    let start = reader.at();
+    let start = *reader;
     // No other byte can be part of it, a newline least of all.
     let belongs = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     reader.skip(|byte| byte != delimiter && belongs(byte))?;
-    str::from_utf8(reader.consumed(start))
+    str::from_utf8(reader.consumed(&start))
         .ok()
         .and_then(|text| text.parse().ok())
         .ok_or(Reject::Malformed)
-}
-
-/// Takes the first `(` that the rest follows; the text before it is anything.
-fn epsv(reader: &mut Reader<'_>) -> Result<Fields, Reject> {
-    loop {
-        match reader.peek()? {
-            b'\n' => return Err(Reject::NotOurs),
-            b'(' => {
-                reader.bump();
-                let start = reader.at();
-                match extended_port(reader) {
-                    Ok(port) => {
-                        return Ok(Fields {
-                            address: None,
-                            port,
-                            place: start..reader.at(),
-                        })
-                    }
-                    Err(Reject::Incomplete) => return Err(Reject::Incomplete),
-                    // At most the delimiters are read again, in which another `(` may be.
-                    Err(_) => reader.seek(start),
-                }
-            }
-            _ => reader.bump(),
-        }
-    }
-}
-
-/// Consumes `|||port|`.
-fn extended_port(reader: &mut Reader<'_>) -> Result<u16, Reject> {
-    let delimiter = delimiter(reader)?;
-    reader.one(delimiter)?;
-    reader.one(delimiter)?;
-    let port = reader.number()?;
-    reader.one(delimiter)?;
-    Ok(port)
-}
-
-/// Returns the offset of the span in a line of `kind` that is not whole, if it may have begun.
-///
-/// `bytes` end in that line, which begins at offset `start`.
-#[cold]
-pub(super) fn begun(kind: Kind, bytes: &[u8], start: usize) -> Option<usize> {
-    let text = bytes.get(start.saturating_add(4)..)?;
-    let rest = match kind {
-        Kind::Port | Kind::Eprt => text.trim_ascii_start(),
-        Kind::Pasv => {
-            let is_text = |byte: &u8| !byte.is_ascii_digit() && *byte != b',';
-            text.rsplit(is_text).next()?
-        }
-        Kind::Epsv => text.rsplit(|byte| *byte == b'(').next()?,
-    };
-    let is_begun = match kind {
-        Kind::Port | Kind::Eprt | Kind::Pasv => !rest.is_empty(),
-        // Of some other text in parentheses it is not the beginning.
-        Kind::Epsv => rest.len() < text.len() && !rest.iter().any(u8::is_ascii_alphabetic),
-    };
-    is_begun.then_some(bytes.len().saturating_sub(rest.len()))
 }

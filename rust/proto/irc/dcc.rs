@@ -68,14 +68,13 @@ impl Dcc {
 /// Parses the DCC at offset `start`.
 #[inline(never)]
 pub(super) fn parse(direction: Direction, bytes: &[u8], start: usize) -> Result<Dcc, Reject> {
-    let window = bytes.get(..start.saturating_add(LINE_MAX));
-    let mut reader = Reader::new(window.unwrap_or(bytes), start);
+    let (mut reader, is_cut) = Reader::new(bytes, start, LINE_MAX);
     let parsed = match kind(direction, &mut reader) {
         Ok(kind) => named(kind, bytes, &mut reader),
         Err(reject) => Err(reject),
     };
     match parsed {
-        Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
+        Err(Reject::Incomplete) if is_cut => Err(Reject::Malformed),
         parsed => parsed,
     }
 }
@@ -152,7 +151,7 @@ fn arguments(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, R
 
 /// Consumes an address: IPv4 as one decimal number or with dots, or IPv6.
 fn address(reader: &mut Reader<'_>) -> Result<IpAddr, Reject> {
-    let start = reader.at();
+    let start = *reader;
     match reader.long_number() {
         Err(Reject::Incomplete) => return Err(Reject::Incomplete),
         Ok(number) if reader.peek()? == b' ' => return Ok(Ipv4Addr::from_bits(number).into()),
@@ -160,15 +159,16 @@ fn address(reader: &mut Reader<'_>) -> Result<IpAddr, Reject> {
         _ => {}
     }
     reader.skip(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))?;
-    let text = reader.consumed(start);
+    let text = reader.consumed(&start);
     if text.contains(&b':') {
         let address: Option<Ipv6Addr> = str::from_utf8(text).ok().and_then(|s| s.parse().ok());
         return address.map(IpAddr::V6).ok_or(Reject::Malformed);
     }
-    reader.seek(start);
-    let mut octets = [0; 4];
-    reader.octets(b'.', &mut octets)?;
-    Ok(octets.into())
+    *reader = start;
+    let mut octets = 0;
+    reader.octets(b'.', 4, &mut octets)?;
+    // CAST: Four octets.
+    Ok(Ipv4Addr::from_bits(octets as u32).into())
 }
 
 /// Consumes at least one space.

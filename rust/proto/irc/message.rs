@@ -15,7 +15,7 @@ use super::{
 ///
 /// IRCv3 message tags: `@name=value;name=value :prefix PRIVMSG …`.
 pub(super) fn behind_tags(line: &[u8]) -> Result<usize, Reject> {
-    let mut reader = Reader::new(line, 0);
+    let (mut reader, _) = Reader::new(line, 0, usize::MAX);
     if reader.peek()? == b'@' {
         reader.skip(|byte| !matches!(byte, b' ' | b'\n'))?;
     }
@@ -26,11 +26,10 @@ pub(super) fn behind_tags(line: &[u8]) -> Result<usize, Reject> {
 /// DCC.
 #[inline(never)]
 pub(super) fn text(bytes: &[u8], start: usize) -> Result<usize, Reject> {
-    let window = bytes.get(..start.saturating_add(LINE_MAX));
-    let mut reader = Reader::new(window.unwrap_or(bytes), start);
+    let (mut reader, is_cut) = Reader::new(bytes, start, LINE_MAX);
     match head(&mut reader) {
         Ok(()) => Ok(reader.at()),
-        Err(Reject::Incomplete) if window.is_some() => Err(Reject::Malformed),
+        Err(Reject::Incomplete) if is_cut => Err(Reject::Malformed),
         Err(reject) => Err(reject),
     }
 }
