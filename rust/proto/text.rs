@@ -43,54 +43,57 @@ impl Text {
     }
 
     /// Appends `number` in decimal.
-    // Once is enough of it: speed is not what matters here.
     #[inline(never)]
     pub(super) fn push_decimal(&mut self, number: u32) {
-        let mut digits = [0; 10];
+        let mut len = 1usize;
+        let mut limit = 10u64;
+        // Never wraps: `number` is less than 10 to the power of 10.
+        while u64::from(number) >= limit {
+            len = len.wrapping_add(1);
+            limit = limit.wrapping_mul(10);
+        }
         let mut left = number;
-        for digit in digits.iter_mut().rev() {
-            *digit = u8::try_from(left % 10).unwrap_or_default();
+        for slot in self.room(len).iter_mut().rev() {
+            // CAST: A digit.
+            *slot = b'0' | (left % 10) as u8;
             left /= 10;
         }
-        self.push_digits(&digits);
     }
 
-    /// Appends `number` in hexadecimal.
-    fn push_hex(&mut self, number: u16) {
-        let mut digits = [0; 4];
-        let mut left = number;
-        for digit in digits.iter_mut().rev() {
-            *digit = u8::try_from(left & 0xf).unwrap_or_default();
-            left >>= 4;
-        }
-        self.push_digits(&digits);
-    }
-
-    /// Appends all eight groups of `address`: nothing that reads an address fails on that.
+    /// Appends all eight groups of `address` in hexadecimal: nothing that reads an address fails on
+    /// that.
     pub(super) fn push_groups(&mut self, address: Ipv6Addr) {
-        let mut between = false;
+        let mut separator = None;
         for group in address.segments() {
-            if between {
-                self.push(b':');
+            if let Some(separator) = separator {
+                self.push(separator);
             }
-            self.push_hex(group);
-            between = true;
+            separator = Some(b':');
+            let bits = u16::BITS.wrapping_sub(group.leading_zeros());
+            // CAST: At most 4.
+            let len = (bits.wrapping_add(3) / 4).max(1) as usize;
+            let mut left = group;
+            for slot in self.room(len).iter_mut().rev() {
+                // CAST: A digit.
+                let digit = (left & 0xf) as u8;
+                // `a` to `f` stand 39 behind the character that follows `9`.
+                let gap = if digit > 9 { 39 } else { 0 };
+                *slot = digit.wrapping_add(b'0').wrapping_add(gap);
+                left >>= 4;
+            }
         }
     }
 
-    /// Appends `digits`, each less than 16, without leading zeroes.
-    #[inline(never)]
-    fn push_digits(&mut self, digits: &[u8]) {
-        let mut significant = digits;
-        while let [0, tail @ ..] = significant {
-            if tail.is_empty() {
-                break;
+    /// Appends `len` bytes and returns them, to be written; none if there is no room.
+    #[inline]
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        let end = self.len.wrapping_add(len);
+        match self.bytes.get_mut(self.len..end) {
+            Some(room) => {
+                self.len = end;
+                room
             }
-            significant = tail;
-        }
-        for &digit in significant {
-            let character = b"0123456789abcdef".get(usize::from(digit));
-            self.push(character.copied().unwrap_or(b'0'));
+            None => &mut [],
         }
     }
 }
