@@ -73,7 +73,13 @@ impl Expectation {
         inside.src.u.all = wanted.get().to_be();
         inside.dst.u3 = address::to_c(opener);
         inside.dst.u.all = source.to_be();
-        let earlier = self.find_original(&inside);
+        tuple.dst.u.all = wanted.get().to_be();
+        // The usual case: nobody has been there.
+        let earlier = if self.is_taken(&tuple) {
+            self.find_original(&inside)
+        } else {
+            Some(wanted)
+        };
         let wanted = earlier.unwrap_or(wanted);
         self.register_where(wanted, |port, attempt| {
             tuple.dst.u.all = port.get().to_be();
