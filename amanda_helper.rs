@@ -118,10 +118,10 @@ fn expect(
     base: usize,
     found: amanda::Announcement,
 ) -> Outcome {
-    let server = conn.source(Direction::Original);
+    let server = conn.source_address(Direction::Original);
     // The machine as the server knows it: NAT may lie between.
-    let machine = conn.destination(Direction::Original);
-    let expectation = Expectation::new(conn, Some(server), machine, L4Proto::Tcp, found.port);
+    let machine = conn.destination_address(Direction::Original);
+    let expectation = Expectation::between(conn, Some(server), machine, L4Proto::Tcp, found.port);
     // If there is no memory or no room for it the backup fails; the server tries again.
     let Some(expectation) = expectation else {
         return Outcome::Unchanged;

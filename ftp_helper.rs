@@ -34,6 +34,7 @@ use netfilter::{
     Helper,
     HelperModule,
     L4Proto,
+    OwnAddress,
     Packet,
     Release,
     Verdict, //
@@ -115,8 +116,8 @@ impl LineHelper for Ftp {
             return Outcome::Unchanged;
         }
         let direction = conn.direction();
-        let announcer = conn.source(direction);
-        let foreign = found.address.filter(|address| *address != announcer);
+        let announcer = conn.source_address(direction);
+        let foreign = found.address.filter(|address| !announcer.is(address));
         if let Some(address) = foreign {
             // A server that sends its clients elsewhere may be meant so, but it is also how holes
             // are torn into the network behind (CVE-2002-0060 and the FTP bounce attack).
@@ -125,11 +126,15 @@ impl LineHelper for Ftp {
             }
         }
         let opener = direction.opposite();
-        let source = conn.source(opener);
+        let source = conn.source_address(opener);
         // Where the connection goes to as its opener sees it: NAT may lie between.
-        let destination = foreign.unwrap_or(conn.destination(opener));
+        let elsewhere = foreign.map(OwnAddress::new);
+        let destination = match &elsewhere {
+            Some(address) => address.borrow(),
+            None => conn.destination_address(opener),
+        };
         let Some(expectation) =
-            Expectation::new(conn, Some(source), destination, L4Proto::Tcp, found.port)
+            Expectation::between(conn, Some(source), destination, L4Proto::Tcp, found.port)
         else {
             // The data connection will fail, the session goes on.
             return Outcome::Unchanged;

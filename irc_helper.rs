@@ -128,14 +128,14 @@ impl LineHelper for Irc {
                 .unwrap_or(Outcome::Unchanged);
         };
         // The client as the server knows it: NAT may lie between.
-        let outside = conn.destination(Direction::Reply);
+        let outside = conn.destination_address(Direction::Reply);
         // Somebody else's address would tear a hole for somebody else. The one outside is what a
         // client says that knows of the NAT.
-        if address != conn.source(Direction::Original) && address != outside {
+        if !conn.source_address(Direction::Original).is(&address) && !outside.is(&address) {
             return Outcome::Unchanged;
         }
         // From whom the connection will come only the two clients know.
-        let expectation = Expectation::new(conn, None, outside, L4Proto::Tcp, found.port);
+        let expectation = Expectation::between(conn, None, outside, L4Proto::Tcp, found.port);
         // If there is no memory or no room for it the connection fails, the session goes on.
         let Some(expectation) = expectation else {
             return Outcome::Unchanged;

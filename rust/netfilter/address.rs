@@ -3,55 +3,123 @@
 //! Addresses as conntrack keeps them.
 
 use crate::bindings;
-use core::net::{
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr, //
+use core::{
+    mem,
+    net::{
+        IpAddr,
+        Ipv4Addr,
+        Ipv6Addr, //
+    },
 };
 
-/// Reads an address of the family `l3num`, an `NFPROTO_*` value.
+/// An address where conntrack keeps it.
 ///
-/// Conntrack tracks IPv4 and IPv6 only; whatever is not the one is the other.
+/// Reading and copying it costs more than most of what is done with it, so it stays there.
+#[derive(Clone, Copy)]
+pub(crate) struct Address<'a> {
+    addr: &'a bindings::nf_inet_addr,
+    /// Conntrack tracks IPv4 and IPv6 only; whatever is not the one is the other.
+    is_ipv4: bool,
+}
+
+impl<'a> Address<'a> {
+    /// The address in `addr`, which is of the family `l3num`, an `NFPROTO_*` value.
+    #[inline]
+    pub(super) fn new(addr: &'a bindings::nf_inet_addr, l3num: u16) -> Self {
+        Self {
+            addr,
+            is_ipv4: u32::from(l3num) == bindings::NFPROTO_IPV4,
+        }
+    }
+
+    /// The pointer to it, for the kernel.
+    #[inline]
+    pub(super) fn as_c(self) -> &'a bindings::nf_inet_addr {
+        self.addr
+    }
+
+    /// The `AF_*`/`NFPROTO_*` value of its family.
+    #[inline]
+    pub(super) fn family(self) -> u8 {
+        if self.is_ipv4 {
+            2
+        } else {
+            10
+        }
+    }
+
+    /// Whether it is one of IPv4.
+    #[inline]
+    pub(crate) fn is_ipv4(self) -> bool {
+        self.is_ipv4
+    }
+
+    /// The address.
+    #[inline]
+    pub(crate) fn get(self) -> IpAddr {
+        if self.is_ipv4 {
+            // SAFETY: Each field of the union is made of plain integers, and the union is
+            // initialised in full: conntrack clears the rest of it behind a shorter address.
+            let addr = unsafe { self.addr.all }[0];
+            IpAddr::V4(Ipv4Addr::from(addr.to_ne_bytes()))
+        } else {
+            IpAddr::V6(Ipv6Addr::from(self.octets()))
+        }
+    }
+
+    /// Whether it is `other`.
+    #[inline]
+    pub(crate) fn is(self, other: &IpAddr) -> bool {
+        match other {
+            IpAddr::V4(other) => {
+                // SAFETY: As in `get`.
+                let addr = unsafe { self.addr.all }[0];
+                self.is_ipv4 && addr == u32::from_ne_bytes(other.octets())
+            }
+            IpAddr::V6(other) => !self.is_ipv4 && self.octets() == other.octets(),
+        }
+    }
+
+    #[inline]
+    fn octets(self) -> [u8; 16] {
+        // SAFETY: As in `get`; there is no padding.
+        unsafe { mem::transmute::<[u32; 4], [u8; 16]>(self.addr.all) }
+    }
+}
+
+/// Reads an address of the family `l3num`, an `NFPROTO_*` value.
+#[inline]
 pub(super) fn from_c(addr: &bindings::nf_inet_addr, l3num: u16) -> IpAddr {
-    // SAFETY: Each field of the union is made of plain integers, and the union is initialised in
-    // full: conntrack clears the rest of it behind a shorter address.
-    let all = unsafe { addr.all };
-    let mut octets = [0; 16];
-    for (to, word) in octets.chunks_exact_mut(4).zip(all) {
-        to.copy_from_slice(&word.to_ne_bytes());
-    }
-    if u32::from(l3num) == bindings::NFPROTO_IPV4 {
-        let [a, b, c, d, ..] = octets;
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-    } else {
-        IpAddr::V6(Ipv6Addr::from(octets))
-    }
+    Address::new(addr, l3num).get()
 }
 
 /// The kernel's form of `addr`, with the rest behind a shorter address cleared.
+#[inline]
 pub(super) fn to_c(addr: IpAddr) -> bindings::nf_inet_addr {
-    let mut octets = [0; 16];
-    match addr {
-        IpAddr::V4(v4) => {
-            for (to, from) in octets.iter_mut().zip(v4.octets()) {
-                *to = from;
-            }
-        }
-        IpAddr::V6(v6) => octets = v6.octets(),
-    }
-    let mut all = [0; 4];
-    for (to, from) in all.iter_mut().zip(octets.chunks_exact(4)) {
-        if let Ok(word) = from.try_into() {
-            *to = u32::from_ne_bytes(word);
-        }
-    }
+    let all = match addr {
+        IpAddr::V4(v4) => [u32::from_ne_bytes(v4.octets()), 0, 0, 0],
+        // SAFETY: Plain integers without padding.
+        IpAddr::V6(v6) => unsafe { mem::transmute::<[u8; 16], [u32; 4]>(v6.octets()) },
+    };
     bindings::nf_inet_addr { all }
 }
 
-/// The `AF_*`/`NFPROTO_*` value of the family of `addr`.
-pub(super) fn family(addr: IpAddr) -> u8 {
-    match addr {
-        IpAddr::V4(_) => 2,
-        IpAddr::V6(_) => 10,
+/// An address that conntrack does not keep, in its form.
+pub(crate) struct OwnAddress(bindings::nf_inet_addr, bool);
+
+impl OwnAddress {
+    /// The address `addr`.
+    #[inline]
+    pub(crate) fn new(addr: IpAddr) -> Self {
+        Self(to_c(addr), addr.is_ipv4())
+    }
+
+    /// The same as [`Address`].
+    #[inline]
+    pub(crate) fn borrow(&self) -> Address<'_> {
+        Address {
+            addr: &self.0,
+            is_ipv4: self.1,
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 //! Tracked connections.
 
-use super::address;
+use super::{
+    address,
+    Address, //
+};
 use crate::{
     bindings,
     proto::Direction, //
@@ -111,6 +114,20 @@ impl<'a, S> Conn<'a, S> {
     pub(crate) fn destination(&self, direction: Direction) -> IpAddr {
         let tuple = self.tuple(direction);
         address::from_c(&tuple.dst.u3, tuple.src.l3num)
+    }
+
+    /// The same as [`Self::source`], where conntrack keeps it.
+    #[inline]
+    pub(crate) fn source_address(&self, direction: Direction) -> Address<'_> {
+        let tuple = self.tuple(direction);
+        Address::new(&tuple.src.u3, tuple.src.l3num)
+    }
+
+    /// The same as [`Self::destination`], where conntrack keeps it.
+    #[inline]
+    pub(crate) fn destination_address(&self, direction: Direction) -> Address<'_> {
+        let tuple = self.tuple(direction);
+        Address::new(&tuple.dst.u3, tuple.src.l3num)
     }
 
     /// The port that packets of `direction` come from, in host byte order.

@@ -3,14 +3,13 @@
 //! Expectations: the connections that a session has announced.
 
 use super::{
-    address,
+    Address,
     Conn,
     L4Proto, //
 };
 use crate::bindings;
 use core::{
     mem::ManuallyDrop,
-    net::IpAddr,
     num::NonZeroU16,
     ptr::{
         self,
@@ -39,19 +38,17 @@ impl Expectation {
     /// family. [`None`] if there is no memory.
     ///
     /// C functions: `nf_ct_expect_alloc`, `nf_ct_expect_init`.
-    pub(crate) fn new<S>(
+    #[inline]
+    pub(crate) fn between<S>(
         master: &Conn<'_, S>,
-        source: Option<IpAddr>,
-        destination: IpAddr,
+        source: Option<Address<'_>>,
+        destination: Address<'_>,
         protocol: L4Proto,
         port: NonZeroU16,
     ) -> Option<Self> {
         // SAFETY: `master` is valid by the invariants of `Conn`.
         let exp = NonNull::new(unsafe { bindings::nf_ct_expect_alloc(master.as_ptr()) })?;
-        let source = source.map(address::to_c);
         let port = port.get().to_be();
-        let family = address::family(destination);
-        let destination = address::to_c(destination);
         // SAFETY: `exp` was just allocated and `exp->master` is `master`; packets hold a reference
         // to it and helpers run under the RCU read side lock, as the function asks for. The other
         // pointers are valid for the call, which copies what they point to.
@@ -59,9 +56,9 @@ impl Expectation {
             bindings::nf_ct_expect_init(
                 exp.as_ptr(),
                 bindings::NF_CT_EXPECT_CLASS_DEFAULT,
-                family,
-                source.as_ref().map_or(ptr::null(), ptr::from_ref),
-                &destination,
+                destination.family(),
+                source.map_or(ptr::null(), |source| ptr::from_ref(source.as_c())),
+                destination.as_c(),
                 protocol as u8,
                 ptr::null(),
                 &port,
@@ -95,7 +92,10 @@ impl Expectation {
     pub(crate) fn register(&self) -> Result {
         // SAFETY: By the type invariants the expectation is initialised. Helpers run without the
         // expectation lock.
-        to_result(unsafe { bindings::nf_ct_expect_related_report(self.0.as_ptr(), 0, 0, 0) })
+        match unsafe { bindings::nf_ct_expect_related_report(self.0.as_ptr(), 0, 0, 0) } {
+            0 => Ok(()),
+            error => to_result(error),
+        }
     }
 }
 

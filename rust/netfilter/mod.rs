@@ -22,6 +22,10 @@ pub(crate) mod param;
 pub(crate) mod stream;
 
 pub(crate) use self::{
+    address::{
+        Address,
+        OwnAddress, //
+    },
     conn::Conn,
     expect::Expectation,
     helper::{
