@@ -26,9 +26,9 @@ pub(super) fn up_to_seven(bytes: &[u8]) -> Option<(u32, &[u8])> {
     }
     // As if zeroes stood before them, eight digits in all; then four numbers of two, two of four.
     let digits = word.checked_shl(64u32.wrapping_sub(bits))?;
-    let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
-    let number = fours.wrapping_mul(10_000 << 32 | 1) >> 32;
+    let pairs = (digits.wrapping_mul((10 << 8) | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul((100 << 16) | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    let number = fours.wrapping_mul((10_000 << 32) | 1) >> 32;
     // CAST: Less than 10 million; less than 8.
     Some((number as u32, bytes.get(bits as usize / 8..)?))
 }

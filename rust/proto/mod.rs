@@ -19,6 +19,7 @@ pub mod irc;
 pub mod tftp;
 
 mod decimal;
+mod ipv6;
 mod lines;
 mod open_line;
 mod reader;

@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
                 }
                 rest = tail;
             };
-            all = all << 8 | u64::from(octet);
+            all = (all << 8) | u64::from(octet);
             left = left.wrapping_sub(1);
             if left == 0 {
                 break Ok(());
@@ -223,4 +223,10 @@ impl<'a> Reader<'a> {
         let len = before.rest.len().wrapping_sub(self.rest.len());
         before.rest.get(..len).unwrap_or_default()
     }
+}
+
+/// Whether `byte` can stand in the text of an IPv6 address.
+#[inline]
+pub(super) fn in_ipv6(byte: u8) -> bool {
+    matches!(byte, b'0'..=b':' | b'a'..=b'f' | b'A'..=b'F' | b'.')
 }

@@ -43,7 +43,7 @@ pub(super) fn find(bytes: &[u8], hits: impl Fn(usize) -> usize) -> Option<&[u8]>
     }
     let mut word = 0;
     for &byte in rest.iter().rev() {
-        word = word << 8 | usize::from(byte);
+        word = (word << 8) | usize::from(byte);
     }
     let hits = hits(word);
     if hits == 0 {

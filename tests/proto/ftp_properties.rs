@@ -373,6 +373,14 @@ proptest! {
         }
     }
 
+    /// Of the texts that look like an IPv6 address those are one that are one for `core`.
+    #[test]
+    fn ipv6(text in "[0-9a-fA-F:]{0,8}(:[0-9a-f]{0,5}){0,8}(::)?[0-9.:]{0,9}|([0-9a-f]{1,4}:){6}[0-9]{1,3}(\\.[0-9]{1,3}){3}|((:?:[0-9a-f]{1,2}){0,8}:?)") {
+        let line = format!("EPRT |2|{text}|80|\r\n");
+        let found = parse(Direction::Original, line.as_bytes()).ok().and_then(|found| found.address);
+        prop_assert_eq!(found, text.parse().ok().map(IpAddr::V6));
+    }
+
     /// A payload in windows announces what it does in one piece.
     #[test]
     fn windows(

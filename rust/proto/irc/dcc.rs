@@ -8,16 +8,18 @@
 use core::{
     net::{
         IpAddr,
-        Ipv4Addr,
-        Ipv6Addr, //
+        Ipv4Addr, //
     },
-    num::NonZeroU16,
-    str, //
+    num::NonZeroU16, //
 };
 
 use super::{
     super::{
-        reader::Reader,
+        ipv6,
+        reader::{
+            in_ipv6,
+            Reader, //
+        },
         scan,
         Direction,
         Reject,
@@ -158,11 +160,10 @@ fn address(reader: &mut Reader<'_>) -> Result<IpAddr, Reject> {
         // The digits may begin another form.
         _ => {}
     }
-    reader.skip(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))?;
+    reader.skip(in_ipv6)?;
     let text = reader.consumed(&start);
     if text.contains(&b':') {
-        let address: Option<Ipv6Addr> = str::from_utf8(text).ok().and_then(|s| s.parse().ok());
-        return address.map(IpAddr::V6).ok_or(Reject::Malformed);
+        return ipv6::parse(text).map(IpAddr::V6).ok_or(Reject::Malformed);
     }
     *reader = start;
     let mut octets = 0;
