@@ -18,6 +18,7 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use netfilter::{
     assign::auto_assign,
+    count,
     nat::{
         self,
         Outcome, //
@@ -118,13 +119,15 @@ fn expect(
     base: usize,
     found: amanda::Announcement,
 ) -> Outcome {
+    count::conntrack::announced.count();
     let server = conn.source_address(Direction::Original);
     // The machine as the server knows it: NAT may lie between.
     let machine = conn.destination_address(Direction::Original);
     let expectation = Expectation::between(conn, Some(server), machine, L4Proto::Tcp, found.port);
     // If there is no memory or no room for it the backup fails; the server tries again.
     let Some(expectation) = expectation else {
-        return Outcome::Unchanged;
+        count::conntrack::no_memory.count();
+        return Outcome::Refused;
     };
     if conn.is_natted() {
         if let Some(outcome) =
@@ -133,6 +136,5 @@ fn expect(
             return outcome;
         }
     }
-    let _ = expectation.register();
-    Outcome::Unchanged
+    count::registered(expectation.register(), conn)
 }

@@ -18,6 +18,12 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use netfilter::{
     assign::auto_assign,
+    count::{
+        self,
+        counters,
+        Counter,
+        Counters, //
+    },
     nat::{
         self,
         Outcome, //
@@ -59,6 +65,16 @@ module_param!(
     0o600,
     "Also expect data connections to addresses other than the announcer's own (default: off)"
 );
+counters! {
+    /// Refused: an address that is not the announcer's own, see `loose`.
+    foreign_address,
+    /// Refused: an announcement without its place in the dialogue, such as a reply nobody asked for.
+    unasked,
+    /// Dropped: a segment with part of a line that NAT has to rewrite as a whole; it comes again.
+    held,
+    /// Lines that were not put together, since there was no memory or their sender waited.
+    gave_up,
+}
 
 nat::export_slot!(ip_nat_ftp_hook, ftp::Announcement);
 
@@ -72,6 +88,10 @@ impl Helper for Ftp {
     // It is only the value to begin with.
     #[allow(clippy::declare_interior_mutable_const)]
     const INITIAL: ftp::Session = ftp::Session::NEW;
+
+    fn counters() -> Counters {
+        COUNTERS
+    }
 
     fn policy() -> ExpectPolicy {
         ExpectPolicy {
@@ -111,9 +131,11 @@ impl LineHelper for Ftp {
         place: Place,
         found: ftp::Announcement,
     ) -> Outcome {
+        count::conntrack::announced.count();
         let seq = place.seq_of(found.span);
         if conn.state().admit(found.kind, seq).is_err() {
-            return Outcome::Unchanged;
+            unasked.count();
+            return Outcome::Refused;
         }
         let direction = conn.direction();
         let announcer = conn.source_address(direction);
@@ -122,7 +144,12 @@ impl LineHelper for Ftp {
             // A server that sends its clients elsewhere may be meant so, but it is also how holes
             // are torn into the network behind (CVE-2002-0060 and the FTP bounce attack).
             if !loose.load(Ordering::Relaxed) || address.is_ipv4() != announcer.is_ipv4() {
-                return Outcome::Unchanged;
+                foreign_address.warn(
+                    conn,
+                    c"announces another machine's address, so what was announced will be blocked; \
+                      loose=1 allows it",
+                );
+                return Outcome::Refused;
             }
         }
         let opener = direction.opposite();
@@ -137,7 +164,8 @@ impl LineHelper for Ftp {
             Expectation::between(conn, Some(source), destination, L4Proto::Tcp, found.port)
         else {
             // The data connection will fail, the session goes on.
-            return Outcome::Unchanged;
+            count::conntrack::no_memory.count();
+            return Outcome::Refused;
         };
         // Somebody else's address means nothing to our NAT.
         if foreign.is_none() && conn.is_natted() {
@@ -154,15 +182,24 @@ impl LineHelper for Ftp {
                     Outcome::Rewritten { port, .. } => {
                         conn.state().tell(found.kind, seq, Some(port));
                     }
-                    Outcome::Unchanged => conn.state().tell(found.kind, seq, None),
+                    Outcome::Unchanged | Outcome::Refused => {
+                        conn.state().tell(found.kind, seq, None);
+                    }
                     Outcome::NoMemory => {}
                 }
                 return outcome;
             }
         }
         // If there is no room for it the data connection fails, the session goes on.
-        let _ = expectation.register();
-        Outcome::Unchanged
+        count::registered(expectation.register(), conn)
+    }
+
+    fn held() -> &'static Counter {
+        &held
+    }
+
+    fn gave_up() -> &'static Counter {
+        &gave_up
     }
 
     fn is_rewritten(conn: &Conn<'_, ftp::Session>) -> bool {

@@ -18,6 +18,12 @@ use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use netfilter::{
     assign::auto_assign,
+    count::{
+        self,
+        counters,
+        Counter,
+        Counters, //
+    },
     nat::{
         self,
         Outcome, //
@@ -64,6 +70,14 @@ module_param!(
     0o400,
     "Seconds for which an offer stays open (default: 300)"
 );
+counters! {
+    /// Refused: an address that is not the client's own.
+    foreign_address,
+    /// Dropped: a segment with part of a line that NAT has to rewrite as a whole; it comes again.
+    held,
+    /// Lines that were not put together, since there was no memory or their sender waited.
+    gave_up,
+}
 
 nat::export_slot!(ip_nat_irc_hook, irc::Announcement);
 
@@ -84,6 +98,10 @@ impl Helper for Irc {
             return Err(EINVAL);
         }
         Ok(())
+    }
+
+    fn counters() -> Counters {
+        COUNTERS
     }
 
     fn policy() -> ExpectPolicy {
@@ -127,18 +145,24 @@ impl LineHelper for Irc {
                 .and_then(|port| ip_nat_irc_hook.rename(packet, conn, place.base, found, port))
                 .unwrap_or(Outcome::Unchanged);
         };
+        count::conntrack::announced.count();
         // The client as the server knows it: NAT may lie between.
         let outside = conn.destination_address(Direction::Reply);
         // Somebody else's address would tear a hole for somebody else. The one outside is what a
         // client says that knows of the NAT.
         if !conn.source_address(Direction::Original).is(&address) && !outside.is(&address) {
-            return Outcome::Unchanged;
+            foreign_address.warn(
+                conn,
+                c"offers another machine's address, so what was offered will be blocked",
+            );
+            return Outcome::Refused;
         }
         // From whom the connection will come only the two clients know.
         let expectation = Expectation::between(conn, None, outside, L4Proto::Tcp, found.port);
         // If there is no memory or no room for it the connection fails, the session goes on.
         let Some(expectation) = expectation else {
-            return Outcome::Unchanged;
+            count::conntrack::no_memory.count();
+            return Outcome::Refused;
         };
         if conn.is_natted() {
             let wanted = found.instead.unwrap_or(found.port);
@@ -151,8 +175,15 @@ impl LineHelper for Irc {
                 return outcome;
             }
         }
-        let _ = expectation.register();
-        Outcome::Unchanged
+        count::registered(expectation.register(), conn)
+    }
+
+    fn held() -> &'static Counter {
+        &held
+    }
+
+    fn gave_up() -> &'static Counter {
+        &gave_up
     }
 
     fn is_rewritten(conn: &Conn<'_, irc::Session>) -> bool {

@@ -18,6 +18,11 @@ use core::num::NonZeroU16;
 use kernel::prelude::*;
 use netfilter::{
     assign::auto_assign,
+    count::{
+        self,
+        counters,
+        Counters, //
+    },
     nat,
     Conn,
     ExpectPolicy,
@@ -44,6 +49,11 @@ module! {
 }
 
 auto_assign!(Tftp, ports = 69, "TFTP servers");
+counters! {
+    /// Requests without a file's name and a known mode of transfer; nothing is expected.
+    malformed,
+}
+
 nat::export_slot!(ip_nat_tftp_hook, tftp::Request);
 
 struct Tftp;
@@ -55,6 +65,10 @@ impl Helper for Tftp {
     // Nothing needs to be remembered.
     type State = ();
     const INITIAL: () = ();
+
+    fn counters() -> Counters {
+        COUNTERS
+    }
 
     fn policy() -> ExpectPolicy {
         ExpectPolicy {
@@ -87,8 +101,10 @@ fn look(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize) -> Verdict 
             Some(bytes) => tftp::request(bytes),
             None => split_request(packet, offset),
         };
-        if let Ok(request) = request {
-            expect(packet, conn, offset, request);
+        match request {
+            Ok(request) => expect(packet, conn, offset, request),
+            Err(Reject::NotOurs) => {}
+            Err(Reject::Incomplete | Reject::Malformed) => malformed.count(),
         }
     }
     Verdict::Accept
@@ -104,6 +120,7 @@ fn split_request(packet: &Packet<'_>, offset: usize) -> Result<tftp::Request, Re
 
 /// Expects the transfer: from the server, from any port, to where the request came from.
 fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: tftp::Request) {
+    count::conntrack::announced.count();
     let server = conn.source_address(Direction::Reply);
     // The client as the server knows it: NAT may lie between.
     let client = conn.destination_address(Direction::Reply);
@@ -113,6 +130,7 @@ fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: 
     let expectation = Expectation::between(conn, Some(server), client, L4Proto::Udp, port);
     // If there is no memory or no room for it the transfer fails; the client asks again.
     let Some(expectation) = expectation else {
+        count::conntrack::no_memory.count();
         return;
     };
     if conn.is_natted()
@@ -122,5 +140,5 @@ fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: 
     {
         return;
     }
-    let _ = expectation.register();
+    count::registered(expectation.register(), conn);
 }

@@ -16,6 +16,7 @@ mod proto;
 use core::num::NonZeroU16;
 use kernel::prelude::*;
 use netfilter::{
+    count,
     nat::{
         self,
         NatHelper,
@@ -61,8 +62,9 @@ impl NatHelper for NatAmanda {
         expectation: &Expectation,
     ) -> Outcome {
         expectation.follow_master(Direction::Original, found.port.get());
-        let Some(port) = expectation.register_on_free_port(wanted) else {
-            return Outcome::Unchanged;
+        let port = match expectation.register_on_free_port(wanted) {
+            Ok(port) => port,
+            Err(error) => return count::refused(error, conn),
         };
         if port == found.port {
             return Outcome::Unchanged;

@@ -16,6 +16,7 @@ mod proto;
 use core::num::NonZeroU16;
 use kernel::prelude::*;
 use netfilter::{
+    count,
     nat::{
         self,
         NatHelper,
@@ -75,8 +76,9 @@ impl NatHelper for NatFtp {
             }
             Kind::Pasv | Kind::Epsv => expectation.register_on_free_port(wanted),
         };
-        let Some(port) = port else {
-            return Outcome::Unchanged;
+        let port = match port {
+            Ok(port) => port,
+            Err(error) => return count::refused(error, conn),
         };
         expectation.keep_if_rewritten(Self::rename(packet, conn, base, found, port))
     }
@@ -92,7 +94,7 @@ impl NatHelper for NatFtp {
         let address = conn.destination(conn.direction().opposite());
         let mut text = Text::new();
         let Some(text) = ftp::emit(found.kind, address, port, &mut text) else {
-            return Outcome::Unchanged;
+            return Outcome::Refused;
         };
         let at = base.saturating_add(found.span.start());
         packet.rewrite_tcp(conn, at, found.span.len(), text, port)

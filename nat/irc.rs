@@ -17,6 +17,7 @@ mod proto;
 use core::num::NonZeroU16;
 use kernel::prelude::*;
 use netfilter::{
+    count,
     nat::{
         self,
         NatHelper,
@@ -62,8 +63,9 @@ impl NatHelper for NatIrc {
         expectation: &Expectation,
     ) -> Outcome {
         expectation.follow_master(Direction::Reply, found.port.get());
-        let Some(port) = expectation.register_on_free_port(wanted) else {
-            return Outcome::Unchanged;
+        let port = match expectation.register_on_free_port(wanted) {
+            Ok(port) => port,
+            Err(error) => return count::refused(error, conn),
         };
         expectation.keep_if_rewritten(Self::rename(packet, conn, base, found, port))
     }

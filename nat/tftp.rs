@@ -17,6 +17,7 @@ mod proto;
 use core::num::NonZeroU16;
 use kernel::prelude::*;
 use netfilter::{
+    count,
     nat::{
         self,
         NatHelper,
@@ -64,7 +65,9 @@ impl NatHelper for NatTftp {
         expectation.follow_master(Direction::Reply, port);
         // The port is the one that the server knows; there is no choice. If it is taken the
         // transfer fails.
-        let _ = expectation.register();
-        Outcome::Unchanged
+        match expectation.register() {
+            Ok(()) => Outcome::Unchanged,
+            Err(error) => count::refused(error, conn),
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! (`-j CT --helper`, nft `ct helper set`, `NOTRACK`) was made earlier, and wins.
 
 use super::{
+    count,
     helper::Registration,
     param::Ports,
     Helper, //
@@ -280,6 +281,7 @@ unsafe fn assign<H: AutoAssign>(ct: *mut bindings::nf_conn) {
             // `rcu_assign_pointer`: others see the helper only once it is complete.
             (*(&raw mut (*help).helper).cast::<AtomicPtr<bindings::nf_conntrack_helper>>())
                 .store(helper, Ordering::Release);
+            count::conntrack::assigned.count();
         }
     }
 }

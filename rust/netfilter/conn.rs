@@ -87,7 +87,8 @@ impl<'a, S> Conn<'a, S> {
         }
     }
 
-    fn tuple(&self, direction: Direction) -> &bindings::nf_conntrack_tuple {
+    /// Both ends, as packets of `direction` have them.
+    pub(super) fn tuple(&self, direction: Direction) -> &bindings::nf_conntrack_tuple {
         let index = match direction {
             Direction::Original => 0,
             Direction::Reply => 1,

@@ -3,6 +3,7 @@
 //! Conntrack helpers: what a module implements and how the kernel comes to call it.
 
 use super::{
+    count::Counters,
     Conn,
     Packet, //
 };
@@ -92,6 +93,11 @@ pub(crate) trait Helper: Sized + Sync + 'static {
     /// Refuses, with a message, parameters of the module that make no sense.
     fn check_parameters() -> Result {
         Ok(())
+    }
+
+    /// What it counts, beside [`count::conntrack`](super::count::conntrack).
+    fn counters() -> Counters {
+        &[]
     }
 
     /// What it may expect; asked once, when it is registered.

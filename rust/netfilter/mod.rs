@@ -12,6 +12,7 @@
 mod address;
 pub(crate) mod assign;
 mod conn;
+pub(crate) mod count;
 mod expect;
 mod helper;
 mod keep;

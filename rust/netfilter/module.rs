@@ -7,6 +7,10 @@ use super::{
         Assignment,
         AutoAssign, //
     },
+    count::{
+        self,
+        Shown, //
+    },
     nat::{
         self,
         NatHelper, //
@@ -20,6 +24,7 @@ pub(crate) struct HelperModule<H: AutoAssign> {
     // Dropped in this order.
     _assignment: Option<Assignment<H>>,
     _registration: Registration<H>,
+    _shown: Shown,
 }
 
 impl<H: AutoAssign> kernel::Module for HelperModule<H> {
@@ -35,15 +40,23 @@ impl<H: AutoAssign> kernel::Module for HelperModule<H> {
         Ok(Self {
             _assignment: assignment,
             _registration: registration,
+            _shown: Shown::new([count::conntrack::COUNTERS, H::counters()]),
         })
     }
 }
 
 /// The module of the NAT half of a helper, for `module! { type: … }`.
-pub(crate) struct NatModule<N: NatHelper>(#[allow(dead_code)] nat::Registration<N>);
+pub(crate) struct NatModule<N: NatHelper> {
+    // Dropped in this order.
+    _registration: nat::Registration<N>,
+    _shown: Shown,
+}
 
 impl<N: NatHelper> kernel::Module for NatModule<N> {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        Ok(Self(nat::Registration::new(module)?))
+        Ok(Self {
+            _registration: nat::Registration::new(module)?,
+            _shown: Shown::new([count::nat::COUNTERS, &[]]),
+        })
     }
 }

@@ -3,6 +3,7 @@
 //! Going through the lines of a TCP connection, for protocols that talk in lines.
 
 use super::{
+    count::Counter,
     keep::STORE,
     nat::Outcome,
     Conn,
@@ -40,6 +41,12 @@ pub(crate) trait LineHelper: Helper<State: LineSession> {
         place: Place,
         found: <Self::State as LineSession>::Found,
     ) -> Outcome;
+
+    /// Counts segments that are held back until they come in one piece.
+    fn held() -> &'static Counter;
+
+    /// Counts lines that were not put together.
+    fn gave_up() -> &'static Counter;
 
     /// Whether what is found in a packet of this connection may have to be rewritten.
     fn is_rewritten(conn: &Conn<'_, Self::State>) -> bool;
@@ -128,7 +135,7 @@ fn look_again<H: LineHelper>(
         offset,
     };
     let walked = walk::again(conn.state(), direction, segment, &mut on, cursor);
-    finish(conn, walked)
+    finish::<H>(conn, walked)
 }
 
 /// Goes through the lines from `cursor` on, starting with `found`.
@@ -148,11 +155,12 @@ fn look_on<H: LineHelper>(
     };
     let direction = conn.direction();
     let walked = walk::walk(conn.state(), direction, segment, &mut on, cursor, found);
-    finish(conn, walked)
+    finish::<H>(conn, walked)
 }
 
-fn finish<S>(conn: &Conn<'_, S>, walked: Walked) -> Verdict {
+fn finish<H: LineHelper>(conn: &Conn<'_, H::State>, walked: Walked) -> Verdict {
     if walked.is_dropped {
+        H::held().count();
         return Verdict::Drop;
     }
     if walked.growth != 0 {
@@ -197,7 +205,7 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
         };
         match H::found(self.packet, self.conn, place, found) {
             Outcome::Rewritten { growth, .. } => Made::Rewritten(growth),
-            Outcome::Unchanged => Made::Unchanged,
+            Outcome::Unchanged | Outcome::Refused => Made::Unchanged,
             Outcome::NoMemory => Made::Lost,
         }
     }
@@ -228,5 +236,7 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
         }
     }
 
-    fn give_up(&mut self) {}
+    fn give_up(&mut self) {
+        H::gave_up().count();
+    }
 }

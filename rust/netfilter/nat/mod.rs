@@ -11,6 +11,7 @@ mod port;
 mod rewrite;
 
 use super::{
+    count,
     Conn,
     Expectation,
     Packet, //
@@ -44,8 +45,10 @@ pub(crate) enum Outcome {
         /// The port that the other side is told.
         port: NonZeroU16,
     },
-    /// The packet stays as it is and goes on.
+    /// The packet stays as it is and goes on; what it announces is expected.
     Unchanged,
+    /// The packet stays as it is and goes on, but nothing is expected; the reason was counted.
+    Refused,
     /// It could not be rewritten for want of memory; the packet is to be dropped, and its
     /// retransmission tried again.
     NoMemory,
@@ -162,13 +165,16 @@ impl<A: Copy> Slot<A> {
     ) -> Option<Outcome> {
         let function = self.0.load(Ordering::Acquire);
         if function.is_null() {
+            if exp.is_some() {
+                count::nat_missing(conn);
+            }
             return None;
         }
         // SAFETY: By the type invariants this is a `NatFn<A>`. It stays valid until the end of the
         // RCU read side critical section that a `Conn` is evidence of.
         let function = unsafe { core::mem::transmute::<*mut c_void, NatFn<A>>(function) };
         let (skb, transport) = packet.as_raw();
-        let mut outcome = Outcome::Unchanged;
+        let mut outcome = Outcome::Refused;
         // SAFETY: The pointers are those of valid objects that we hold for the call.
         unsafe {
             function(
@@ -182,6 +188,9 @@ impl<A: Copy> Slot<A> {
                 exp,
                 &mut outcome,
             );
+        }
+        if exp.is_some() && matches!(outcome, Outcome::Rewritten { .. } | Outcome::Unchanged) {
+            count::conntrack::expected.count();
         }
         Some(outcome)
     }

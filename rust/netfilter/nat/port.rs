@@ -47,9 +47,9 @@ impl Expectation {
     /// Registers the expectation on `wanted` port, or on another if that is taken by another
     /// expectation.
     ///
-    /// [`None`] if there is none to be had, or no memory. A port that needs privileges is replaced
+    /// Fails with `EBUSY` if there is none to be had. A port that needs privileges is replaced
     /// by one that does, others by such.
-    pub(crate) fn register_on_free_port(&self, wanted: NonZeroU16) -> Option<NonZeroU16> {
+    pub(crate) fn register_on_free_port(&self, wanted: NonZeroU16) -> Result<NonZeroU16> {
         self.register_where(wanted, |_, _| true)
     }
 
@@ -64,7 +64,7 @@ impl Expectation {
         source: u16,
         announcer: IpAddr,
         opener: IpAddr,
-    ) -> Option<NonZeroU16> {
+    ) -> Result<NonZeroU16> {
         // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
         let mut tuple = unsafe { (*self.as_ptr()).tuple };
         tuple.src.u.all = source.to_be();
@@ -125,7 +125,7 @@ impl Expectation {
         &self,
         wanted: NonZeroU16,
         mut is_good: impl FnMut(NonZeroU16, u16) -> bool,
-    ) -> Option<NonZeroU16> {
+    ) -> Result<NonZeroU16> {
         let (first, count) = if wanted.get() < FIRST_UNPRIVILEGED {
             (1, FIRST_UNPRIVILEGED - 1)
         } else {
@@ -137,9 +137,9 @@ impl Expectation {
             unsafe { (*self.as_ptr()).tuple.dst.u.all = port.get().to_be() };
             if is_good(port, attempt) {
                 match self.register() {
-                    Ok(()) => return Some(port),
+                    Ok(()) => return Ok(port),
                     Err(EBUSY) => {}
-                    Err(_) => return None,
+                    Err(error) => return Err(error),
                 }
             }
             // Steps that grow, so that neighbours who want the same port part ways soon.
@@ -148,9 +148,12 @@ impl Expectation {
                 .wrapping_sub(first)
                 .wrapping_add(attempt.wrapping_mul(attempt))
                 .wrapping_add(1);
-            port = NonZeroU16::new(offset.checked_rem(count)?.wrapping_add(first))?;
+            port = offset
+                .checked_rem(count)
+                .and_then(|offset| NonZeroU16::new(offset.wrapping_add(first)))
+                .ok_or(EBUSY)?;
         }
-        None
+        Err(EBUSY)
     }
 
     /// Takes the registered expectation back unless the other side was told of it; returns

@@ -3,6 +3,7 @@
 //! Changing what a packet says.
 
 use super::{
+    super::count,
     Conn,
     Outcome,
     Packet, //
@@ -57,7 +58,7 @@ impl Packet<'_> {
     ///
     /// C function: `__nf_nat_mangle_tcp_packet`.
     ///
-    /// [`Outcome::Unchanged`] if it cannot be done at all, because the packet would become too long,
+    /// [`Outcome::Refused`] if it cannot be done at all, because the packet would become too long,
     /// or the kernel cannot adjust sequence numbers.
     pub(crate) fn rewrite_tcp<S>(
         &mut self,
@@ -71,11 +72,13 @@ impl Packet<'_> {
             .tcp()
             .and_then(|segment| Replacement::new(self, segment.offset, at, len, text));
         let Some(new) = new else {
-            return Outcome::Unchanged;
+            count::nat::too_long.count();
+            return Outcome::Refused;
         };
         // Without it the kernel would silently leave the sequence numbers wrong.
         if new.growth != 0 && !conn.has_sequence_adjustment() {
-            return Outcome::Unchanged;
+            count::nat::no_sequence_adjustment.count();
+            return Outcome::Refused;
         }
         let (skb, transport) = self.as_raw();
         // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
@@ -110,7 +113,8 @@ impl Packet<'_> {
             .udp_payload()
             .and_then(|payload| Replacement::new(self, payload, at, len, text));
         let Some(new) = new else {
-            return Outcome::Unchanged;
+            count::nat::too_long.count();
+            return Outcome::Refused;
         };
         let (skb, transport) = self.as_raw();
         // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
@@ -131,6 +135,7 @@ impl Packet<'_> {
 
     fn finish(&mut self, skb: *mut sk_buff, done: bool, growth: i32, port: NonZeroU16) -> Outcome {
         if !done {
+            count::nat::no_memory.count();
             return Outcome::NoMemory;
         }
         if growth > 0 {
@@ -140,6 +145,7 @@ impl Packet<'_> {
             // SAFETY: `skb` is ours.
             unsafe { (*skb).__bindgen_anon_4.headers.as_mut().set_ignore_df(1) };
         }
+        count::nat::rewritten.count();
         Outcome::Rewritten { growth, port }
     }
 }
