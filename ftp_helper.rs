@@ -24,6 +24,7 @@ use netfilter::{
         Counter,
         Counters, //
     },
+    is_privileged,
     nat::{
         self,
         Outcome, //
@@ -65,9 +66,16 @@ module_param!(
     0o600,
     "Also expect data connections to addresses other than the announcer's own (default: off)"
 );
+module_param!(
+    allow_privileged: bool = false,
+    0o600,
+    "Also expect connections to ports below 1024 (default: off)"
+);
 counters! {
     /// Refused: an address that is not the announcer's own, see `loose`.
     foreign_address,
+    /// Refused: a port below 1024, see `allow_privileged`.
+    privileged_port,
     /// Refused: an announcement without its place in the dialogue, such as a reply nobody asked for.
     unasked,
     /// Dropped: a segment with part of a line that NAT has to rewrite as a whole; it comes again.
@@ -151,6 +159,14 @@ impl LineHelper for Ftp {
                 );
                 return Outcome::Refused;
             }
+        }
+        if is_privileged(found.port) && !allow_privileged.load(Ordering::Relaxed) {
+            privileged_port.warn(
+                conn,
+                c"announces a port below 1024, so what was announced will be blocked; \
+                  allow_privileged=1 allows it",
+            );
+            return Outcome::Refused;
         }
         let opener = direction.opposite();
         let source = conn.source_address(opener);

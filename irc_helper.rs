@@ -24,6 +24,7 @@ use netfilter::{
         Counter,
         Counters, //
     },
+    is_privileged,
     nat::{
         self,
         Outcome, //
@@ -70,9 +71,16 @@ module_param!(
     0o400,
     "Seconds for which an offer stays open (default: 300)"
 );
+module_param!(
+    allow_privileged: bool = false,
+    0o600,
+    "Also expect connections to ports below 1024 (default: off)"
+);
 counters! {
     /// Refused: an address that is not the client's own.
     foreign_address,
+    /// Refused: a port below 1024, see `allow_privileged`.
+    privileged_port,
     /// Dropped: a segment with part of a line that NAT has to rewrite as a whole; it comes again.
     held,
     /// Lines that were not put together, since there was no memory or their sender waited.
@@ -154,6 +162,14 @@ impl LineHelper for Irc {
             foreign_address.warn(
                 conn,
                 c"offers another machine's address, so what was offered will be blocked",
+            );
+            return Outcome::Refused;
+        }
+        if is_privileged(found.port) && !allow_privileged.load(Ordering::Relaxed) {
+            privileged_port.warn(
+                conn,
+                c"offers a port below 1024, so what was offered will be blocked; \
+                  allow_privileged=1 allows it",
             );
             return Outcome::Refused;
         }

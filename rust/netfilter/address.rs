@@ -10,7 +10,16 @@ use core::{
         Ipv4Addr,
         Ipv6Addr, //
     },
+    num::NonZeroU16,
 };
+
+/// The first port that needs no privilege.
+pub(super) const FIRST_UNPRIVILEGED: u16 = 1024;
+
+/// Whether only a privileged process may wait on `port`.
+pub(crate) fn is_privileged(port: NonZeroU16) -> bool {
+    port.get() < FIRST_UNPRIVILEGED
+}
 
 /// An address where conntrack keeps it.
 ///

@@ -24,6 +24,7 @@ pub(crate) mod stream;
 
 pub(crate) use self::{
     address::{
+        is_privileged,
         Address,
         OwnAddress, //
     },

@@ -114,6 +114,14 @@ def test_ends_as_they_are(network, nat_helper, flow, kernel_log):
         _check_said(kernel_log, talk, "ip_conntrack_ftp", "another machine")
 
 
+def test_each_reason_has_its_own_silence(network, nat_helper, flow, kernel_log):
+    with Dialogue(flow("plain")) as talk:
+        for line in (port_command(THIRD["ipv4"], PORT), port_command("192.0.2.10", 1023)):
+            talk.client_says(line, heard=line)
+    assert counters.read("ftp") == {"assigned": 1, "announced": 2, "foreign_address": 1, "privileged_port": 1}
+    assert ["another machine" in line[3] for line in counters.lines(kernel_log)] == [True, False]
+
+
 @pytest.mark.parametrize("name", ["plain", "snat"])
 def test_table_full(network, nat_helper, flow, kernel_log, full_table, name):
     """The first announcement is in the way of another session's. Nothing is dropped or rewritten."""
@@ -161,12 +169,14 @@ def test_nat_half_is_missing_for_a_server(network, conntrack_half, flow, kernel_
         assert counters.read("ftp")["nat_missing"] == 1
 
 
-def test_irc(network, clean, way, kernel_log):
+def test_privileged_port(network, clean, way, kernel_log):
     IRC.nat_half.load()
     with dcc.Session(way(IRC, "snat")) as talk:
+        talk.client_says(message(send("192.0.2.10", 1023)))
+        assert counters.read("irc") == {"assigned": 1, "announced": 1, "privileged_port": 1}
+        _check_said(kernel_log, talk, "ip_conntrack_irc", "allow_privileged=1")
         talk.client_says(message(send(THIRD["ipv4"], 5000)))
-        assert counters.read("irc") == {"assigned": 1, "announced": 1, "foreign_address": 1}
-        _check_said(kernel_log, talk, "ip_conntrack_irc", "another machine")
+        assert counters.read("irc") == {"assigned": 1, "announced": 2, "privileged_port": 1, "foreign_address": 1}
         talk.offer_to_outside(5000)
         assert counters.read("irc")["nat.rewritten"] == 1
 

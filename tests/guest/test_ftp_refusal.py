@@ -75,6 +75,39 @@ def test_port_of_another_host_with_loose(network, helper, firewall):
         assert announced(network.router) == [(THIRD["ipv4"], 40000)]
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("family", topology.FAMILIES)
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_privileged_port(network, helper, firewall, family, side):
+    """What waits below 1024 are a machine's own services; the stock module opens them."""
+    rules = firewall("iptables", family)
+    announcer, opener = (network.client, network.server) if side == "client" else (network.server, network.client)
+    address = announcer.address[family]
+    with Control(network, family) as control:
+        say, line = (control.client_says, port_command) if side == "client" else (control.server_says, passive_reply)
+        for port in (1, 22, 1023):
+            say(line(address, port))
+            assert announced(network.router, family) == []
+        with announcer.listen(family, 1023):
+            _check_refused(rules, opener, address, 1023)
+        say(line(address, 1024))
+        assert announced(network.router, family) == [(address, 1024)]
+        helper.set_parameter("allow_privileged", 1)
+        say(line(address, 22))
+        assert announced(network.router, family) == [(address, 22)]
+        helper.set_parameter("allow_privileged", 0)
+        control.check_alive()
+
+
+@pytest.mark.ours
+def test_loose_does_not_open_privileged_ports(network, helper, firewall):
+    firewall()
+    helper.set_parameter("loose", 1)
+    with Control(network) as control:
+        control.server_says(passive_reply(THIRD["ipv4"], 22))
+        assert announced(network.router) == []
+
+
 @pytest.mark.parametrize("side", ["client", "server"])
 @pytest.mark.parametrize("kind", GARBAGE)
 def test_garbage(network, helper, firewall, kind, side):

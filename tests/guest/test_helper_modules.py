@@ -17,7 +17,8 @@ each = pytest.mark.parametrize("helper", helpers.ALL.values(), ids=helpers.ALL)
 PARAMETERS = {
     "tftp": (("ports", "array of ushort", 0o444, "69"), ("auto_assign", "bool", 0o444, "Y")),
     "irc": (("ports", "array of ushort", 0o444, "6667"), ("auto_assign", "bool", 0o444, "Y"),
-            ("max_dcc_channels", "uint", 0o400, "8"), ("dcc_timeout", "uint", 0o400, "300")),
+            ("max_dcc_channels", "uint", 0o400, "8"), ("dcc_timeout", "uint", 0o400, "300"),
+            ("allow_privileged", "bool", 0o600, "N")),
     "amanda": (("ports", "array of ushort", 0o444, "10080"), ("auto_assign", "bool", 0o444, "Y"),
                ("master_timeout", "uint", 0o600, "300")),
 }
@@ -108,7 +109,8 @@ def test_all_at_once(clean):
 @ours
 @each
 def test_bad_parameters(clean, kernel_log, helper):
-    bad = {"ports": ["0", "70000", "x"], "auto_assign": ["perhaps"], "max_dcc_channels": ["0", "256", "-1", "x"],
+    bad = {"ports": ["0", "70000", "x"], "auto_assign": ["perhaps"], "allow_privileged": ["perhaps"],
+           "max_dcc_channels": ["0", "256", "-1", "x"],
            "dcc_timeout": ["x", "-1"], "master_timeout": ["x", "4294967296"]}
     kernel_log.allow("invalid for parameter|ports=0 is no port|max_dcc_channels must be")
     for name, *_ in PARAMETERS[helper.name]:

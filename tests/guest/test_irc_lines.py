@@ -113,6 +113,23 @@ def test_numbers_that_do_not_fit(network, session):
     _check_opens_nothing(network, session(), OURS_OPENS_NOTHING)
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_privileged_port(network, session, family):
+    """What waits below 1024 are a machine's own services; the stock module opens them."""
+    talk = session(family)
+    address = talk.flow.client.address[family]
+    for port in (1, 22, 1023):
+        talk.client_says(message(send(address, port)))
+        assert expected.listed(network.router, family) == []
+    IRC.ours.set_parameter("allow_privileged", 1)
+    talk.offer_to_outside(1023)
+    IRC.ours.set_parameter("allow_privileged", 0)
+    talk.client_says(message(send(address, 1023)))
+    assert expected.listed(network.router, family) == []
+    talk.offer_to_outside(1024)
+
+
 def test_connection_comes_about(network, session):
     """From anybody, as who is told is known to the two clients only; but once."""
     talk = session()

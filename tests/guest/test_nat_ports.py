@@ -8,7 +8,8 @@ import pytest
 
 import flows
 from dialogue import Dialogue, hear, open_from
-from scripted import port_command
+from module import OURS
+from scripted import announced, port_command
 
 PORT = 40000
 
@@ -53,6 +54,8 @@ def transfer(talk, waiting, port, source_port=None):
 def test_same_port_pending(two, port):
     """The second announcement is told another port, privileged or not as the first."""
     one, other = two
+    if port < 1024:
+        OURS.set_parameter("allow_privileged", 1)
     with one.flow.client.listen("ipv4", port) as here, other.flow.client.listen("ipv4", port) as there:
         first, second = announce(one, port), announce(other, port)
         assert first == port and second != port
@@ -61,6 +64,18 @@ def test_same_port_pending(two, port):
         transfer(one, here, first)
     for talk in two:
         talk.chat()
+
+
+@pytest.mark.ours
+def test_privileged_port_is_not_rewritten(network, nat_helper, flow):
+    """unless allowed; it passes as it is, and is not expected."""
+    way = flow("snat")
+    with Dialogue(way) as talk:
+        command = port_command("192.0.2.10", 1000)
+        talk.client_says(command, heard=command)
+        assert announced(network.router) == []
+        OURS.set_parameter("allow_privileged", 1)
+        talk.active(1000)
 
 
 @pytest.mark.ours

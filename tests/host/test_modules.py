@@ -63,7 +63,7 @@ def test_ftp_modinfo(build):
     module = build / "ip_conntrack_ftp.ko"
     assert "nfct-helper-ftp" in modinfo(module, "alias")
     assert modinfo(module, "depends") == ["nf_conntrack"]
-    assert {p.split(":")[0] for p in modinfo(module, "parm")} == {"ports", "auto_assign", "loose"}
+    assert {p.split(":")[0] for p in modinfo(module, "parm")} == {"ports", "auto_assign", "loose", "allow_privileged"}
 
 
 def test_nat_ftp_modinfo(build):

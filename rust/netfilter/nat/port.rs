@@ -3,7 +3,10 @@
 //! Expectations of translated connections, and the ports they are on.
 
 use super::{
-    super::address,
+    super::address::{
+        self,
+        FIRST_UNPRIVILEGED, //
+    },
     Expectation,
     Outcome, //
 };
@@ -20,9 +23,6 @@ use kernel::prelude::*;
 
 /// How often a port is looked for before giving up.
 const MAX_ATTEMPTS: u16 = 128;
-
-/// The first port that needs no privilege.
-const FIRST_UNPRIVILEGED: u16 = 1024;
 
 impl Expectation {
     /// Has the expected connection, which will open in `direction` of its master, translated as
