@@ -96,7 +96,7 @@ impl NatHelper for NatFtp {
         let Some(text) = ftp::emit(found.kind, address, port, &mut text) else {
             return Outcome::Refused;
         };
-        let at = base.saturating_add(found.span.start());
+        let at = base.wrapping_add(found.span.start());
         packet.rewrite_tcp(conn, at, found.span.len(), text, port)
     }
 }

@@ -81,7 +81,7 @@ impl NatHelper for NatIrc {
         let address = conn.destination(Direction::Reply);
         let mut text = Text::new();
         let text = irc::emit(found.kind, address, port, &mut text);
-        let at = base.saturating_add(found.span.start());
+        let at = base.wrapping_add(found.span.start());
         packet.rewrite_tcp(conn, at, found.span.len(), text, port)
     }
 }
