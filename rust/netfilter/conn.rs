@@ -59,6 +59,34 @@ impl<'a, S> Conn<'a, S> {
         })
     }
 
+    /// The same for a connection that is known to have the extension.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::from_raw`], and `ct` must have a helper extension.
+    #[inline]
+    pub(super) unsafe fn of_helper(
+        ct: *mut bindings::nf_conn,
+        info: bindings::ip_conntrack_info,
+    ) -> Self {
+        // INVARIANT: By the requirements of this function.
+        Self {
+            // SAFETY: A valid connection is not at null, by the requirements of this function.
+            ct: unsafe { NonNull::new_unchecked(ct) },
+            // SAFETY: It has the extension by the requirements of this function.
+            help: unsafe { help(ct).unwrap_unchecked() },
+            info,
+            _borrow: PhantomData,
+        }
+    }
+
+    /// The same once more.
+    #[inline]
+    pub(super) fn again(&self) -> Self {
+        // INVARIANT: As for `self`, of which the references are shared.
+        Self { ..*self }
+    }
+
     /// The pointer to the connection, valid as long as `self`.
     pub(super) fn as_ptr(&self) -> *mut bindings::nf_conn {
         self.ct.as_ptr()

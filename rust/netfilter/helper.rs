@@ -164,15 +164,13 @@ impl<H: Helper> Adapter<H> {
     ) -> c_int {
         // SAFETY: `nf_confirm` gives us a packet that is in nobody else's hands, with `protoff` the
         // offset of the transport header.
-        let packet = unsafe { Packet::from_raw(skb, protoff) };
+        let mut packet = unsafe { Packet::from_raw(skb, protoff) };
         // SAFETY: The packet holds a reference to `ct`, and netfilter hooks run under the RCU read
-        // side lock. A connection never changes to another helper's callback, and `CHECK` proves
-        // that the zeroed data it started with is a valid state.
-        let conn = unsafe { Conn::<H::State>::from_raw(ct, info) };
-        match (packet, conn) {
-            (Some(mut packet), Some(conn)) => H::help(&mut packet, &conn).to_c(),
-            _ => Verdict::Accept.to_c(),
-        }
+        // side lock. `nf_confirm` found this function in the helper extension. A connection never
+        // changes to another helper's callback, and `CHECK` proves that the zeroed data it started
+        // with is a valid state.
+        let conn = unsafe { Conn::<H::State>::of_helper(ct, info) };
+        H::help(&mut packet, &conn).to_c()
     }
 
     /// # Safety

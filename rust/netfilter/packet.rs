@@ -48,20 +48,33 @@ pub(crate) struct TcpSegment {
 }
 
 impl<'a> Packet<'a> {
-    /// Wraps what the kernel hands to a helper; [`None`] for a null pointer.
+    /// Wraps what the kernel hands to a helper.
     ///
     /// # Safety
     ///
     /// For `'a`, `skb` must be valid and ours alone, with its data beginning at the network
     /// header and `transport` the offset of the transport header in it.
-    pub(super) unsafe fn from_raw(skb: *mut sk_buff, transport: u32) -> Option<Self> {
+    #[inline]
+    pub(super) unsafe fn from_raw(skb: *mut sk_buff, transport: u32) -> Self {
         // INVARIANT: By the requirements of this function.
-        Some(Self {
-            skb: NonNull::new(skb)?,
+        Self {
+            // SAFETY: A valid packet is not at null.
+            skb: unsafe { NonNull::new_unchecked(skb) },
             // CAST: `usize` has 64 bits on each architecture that has Rust in the kernel, or 32.
             transport: transport as usize,
             _borrow: PhantomData,
-        })
+        }
+    }
+
+    /// The same, for as long as `self` is not used.
+    #[inline]
+    pub(super) fn again(&mut self) -> Packet<'_> {
+        // INVARIANT: `self` is borrowed for as long.
+        Packet {
+            skb: self.skb,
+            transport: self.transport,
+            _borrow: PhantomData,
+        }
     }
 
     /// The length of the packet from the network header on, in bytes.
@@ -86,9 +99,15 @@ impl<'a> Packet<'a> {
     /// The rest of the packet from `offset` on if it lies in one page fragment.
     #[inline]
     fn fragment(&self, offset: usize) -> Option<&[u8]> {
-        // SAFETY: `skb` is valid by the type invariants; the shared info stands at its end.
-        let info =
-            unsafe { &*bindings::skb_end_pointer(self.skb.as_ptr()).cast::<skb_shared_info>() };
+        let skb = self.skb.as_ptr();
+        // SAFETY: `skb` is valid by the type invariants; the shared info stands at its end, which is
+        // an offset on machines of 64 bits (`skb_end_pointer`).
+        let info = unsafe {
+            &*(*skb)
+                .head
+                .add((*skb).end as usize)
+                .cast::<skb_shared_info>()
+        };
         // Somebody else may write to shared fragments (`sendfile`), so we must not refer to them.
         if u32::from(info.flags) & bindings::SKBFL_SHARED_FRAG != 0 || !info.frag_list.is_null() {
             return None;
@@ -167,6 +186,24 @@ impl<'a> Packet<'a> {
         self.copy(self.transport, &mut header).then(|| f(&header))
     }
 
+    /// The sequence number, in host byte order, and the payload of the packet's TCP segment, where
+    /// all of its header lies in the packet's own buffer and the payload in one piece, which is the
+    /// usual case.
+    #[inline]
+    pub(crate) fn tcp_payload(&self) -> Option<(u32, &[u8])> {
+        let linear = self.linear();
+        let header: &[u8; TCP_HEADER_LEN] = linear.get(self.transport..)?.first_chunk()?;
+        // RFC 9293 section 3.1: sequence number at byte 4, data offset in byte 12.
+        let &[_, _, _, _, s0, s1, s2, s3, _, _, _, _, data_offset, ..] = header;
+        let offset = self.transport.wrapping_add(tcp_header_len(data_offset));
+        let bytes = if linear.len() == self.len() {
+            linear.get(offset..)?
+        } else {
+            self.fragment(offset)?
+        };
+        Some((u32::from_be_bytes([s0, s1, s2, s3]), bytes))
+    }
+
     /// Whether the packet opens a TCP connection.
     pub(crate) fn is_syn(&self) -> bool {
         // RFC 9293 section 3.1: the flags are in byte 13.
@@ -178,15 +215,12 @@ impl<'a> Packet<'a> {
     /// The packet's TCP segment; [`None`] if it has no payload or is not whole.
     #[inline]
     pub(crate) fn tcp(&self) -> Option<TcpSegment> {
-        // RFC 9293 section 3.1: sequence number at byte 4; data offset, counted in words of four
-        // bytes, in the upper half of byte 12.
         let [s0, s1, s2, s3, data_offset] = self.tcp_header(
             |&[_, _, _, _, s0, s1, s2, s3, _, _, _, _, data_offset, ..]| {
                 [s0, s1, s2, s3, data_offset]
             },
         )?;
-        let header_len = usize::from(data_offset >> 4).wrapping_mul(4);
-        let offset = self.transport.wrapping_add(header_len);
+        let offset = self.transport.wrapping_add(tcp_header_len(data_offset));
         match self.len().checked_sub(offset) {
             None | Some(0) => None,
             Some(len) => Some(TcpSegment {
@@ -209,4 +243,11 @@ impl<'a> Packet<'a> {
         // CAST: It came as `u32`, see `from_raw`.
         (self.skb.as_ptr(), self.transport as u32)
     }
+}
+
+/// The length of a TCP header in bytes, by its byte 12: counted in words of four bytes, in the upper
+/// half.
+#[inline]
+fn tcp_header_len(data_offset: u8) -> usize {
+    usize::from(data_offset >> 4).wrapping_mul(4)
 }

@@ -72,6 +72,22 @@ impl Place {
 /// Looks at each line of the packet.
 #[inline]
 pub(crate) fn look<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::State>) -> Verdict {
+    let session = conn.state();
+    let direction = conn.direction();
+    if session.ignores(direction) {
+        return Verdict::Accept;
+    }
+    match packet.tcp_payload() {
+        Some((_, [])) => Verdict::Accept,
+        Some((seq, bytes)) if session.is_usual(direction, seq, bytes) => Verdict::Accept,
+        // With copies: so the usual case keeps its own in registers.
+        _ => look_closer::<H>(&mut packet.again(), &conn.again()),
+    }
+}
+
+/// The same for a segment that is not like most.
+#[inline(never)]
+fn look_closer<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::State>) -> Verdict {
     const { assert!(<H::State as LineSession>::LINE_MAX <= walk::WINDOW) };
     let Some(tcp) = packet.tcp() else {
         return Verdict::Accept;

@@ -3,8 +3,11 @@
 //! Knows where lines begin in one direction of a TCP connection.
 
 use core::sync::atomic::{
-    AtomicU64,
-    Ordering::Relaxed, //
+    AtomicU32, AtomicU64,
+    Ordering::{
+        Relaxed,
+        SeqCst, //
+    },
 };
 
 use super::{
@@ -47,6 +50,16 @@ pub trait LineSession: Sync + 'static {
     ///
     /// The next segment of each direction is taken to begin a line.
     fn pick_up(&self);
+
+    /// Whether nothing that is said in `direction` is of interest at present.
+    fn ignores(&self, _direction: Direction) -> bool {
+        false
+    }
+
+    /// Whether a segment at `seq`, of which `bytes` is the payload, is one like most: it goes on
+    /// where the last one ended, ends in a newline, and has nothing of interest. If so takes note of
+    /// it; there is nothing else to do then.
+    fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool;
 
     /// Takes note of a segment and returns a cursor at its beginning for [`Self::next`].
     ///
@@ -265,7 +278,7 @@ struct Starts {
 }
 
 impl Starts {
-    #[inline]
+    #[inline(always)]
     const fn unpack(word: u64) -> Self {
         let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
         Self {
@@ -307,19 +320,6 @@ impl Lines {
         let before = self.0.load(Relaxed);
         let old = Starts::unpack(before);
         let len = length(segment.len);
-        if segment.ends_in_newline && segment.seq == old.newest && old.seen != 0 {
-            // The usual case: it goes on where the last one ended.
-            let new = Starts {
-                newest: segment.seq.wrapping_add(len),
-                back: u16::try_from(len).unwrap_or(0),
-                seen: 1,
-            };
-            self.0.store(new.pack(), Relaxed);
-            return Cursor {
-                before,
-                ..Cursor::new(0, Place::Start)
-            };
-        }
         if len == 0 {
             // It says nothing of lines: do not give it the benefit of the doubt.
             return Cursor::new(0, Place::Rest);
@@ -327,6 +327,24 @@ impl Lines {
         let (new, cursor) = old.enter(segment.seq, len, segment.ends_in_newline);
         self.0.store(new.pack(), Relaxed);
         Cursor { before, ..cursor }
+    }
+
+    /// Takes note of a segment at `seq` that ends in a newline and goes on where the last one ended,
+    /// which is the usual case. False, and nothing noted, if it does not.
+    #[inline(always)]
+    pub(super) fn go_on(&self, seq: u32, len: usize) -> bool {
+        let Ok(back) = u16::try_from(len) else {
+            return false;
+        };
+        let old = Starts::unpack(self.0.load(Relaxed));
+        if old.newest != seq || old.seen != 1 {
+            return false;
+        }
+        // As `Starts::pack` does it, without taking it to pieces.
+        let newest = seq.wrapping_add(u32::from(back));
+        let new = u64::from(newest) | (u64::from(back) << 32) | (1 << 48);
+        self.0.store(new, Relaxed);
+        true
     }
 
     /// Forgets the segment that `cursor` was returned for, since it is dropped: it will come again.
@@ -360,11 +378,13 @@ impl Starts {
         let older = self.newest.wrapping_sub(u32::from(self.back));
         let seen_end = self.seen_end();
         let mut cursor = Cursor::new(0, Place::Rest);
-        cursor.is_again = !is_before(seen_end, end);
+        // Of a very long line not all is counted.
+        let is_counted = self.seen != u16::MAX;
+        cursor.is_again = is_counted && !is_before(seen_end, end);
         let ahead = seq.wrapping_sub(seen_end);
         if seq == self.newest || seq == older {
             cursor.place = Place::Start;
-        } else if ahead < GAP_MAX {
+        } else if is_counted && ahead < GAP_MAX {
             cursor.gap = u16::try_from(ahead).unwrap_or(0);
             if self.seen == 1 {
                 cursor.gap_place = Place::Start;
@@ -414,29 +434,34 @@ pub(super) const fn is_before(a: u32, b: u32) -> bool {
 
 /// Which lines of a connection are kept because they are not whole yet: a number for each
 /// direction, with which who keeps them finds them; 0 for none.
-#[repr(C)]
-pub struct Kept([core::sync::atomic::AtomicU16; 2]);
+#[repr(transparent)]
+pub struct Kept(AtomicU32);
 
 impl Kept {
     /// None.
     pub(super) const fn new() -> Self {
-        Self([const { core::sync::atomic::AtomicU16::new(0) }; 2])
+        Self(AtomicU32::new(0))
     }
 
     /// Whether there is one.
     #[inline]
     pub fn is_any(&self) -> bool {
-        let [original, reply] = &self.0;
-        original.load(Relaxed) | reply.load(Relaxed) != 0
+        self.0.load(Relaxed) != 0
     }
 
     /// Takes the number of `direction`, and leaves `number` in its place.
     pub fn replace(&self, direction: Direction, number: u16) -> u16 {
-        let [original, reply] = &self.0;
-        let place = match direction {
-            Direction::Original => original,
-            Direction::Reply => reply,
+        let shift = match direction {
+            Direction::Original => 0,
+            Direction::Reply => 16,
         };
-        place.swap(number, core::sync::atomic::Ordering::SeqCst)
+        let number = u32::from(number).wrapping_shl(shift);
+        let others = !u32::from(u16::MAX).wrapping_shl(shift);
+        // It may be looked for by who ends the connection, see there: so in one order with all.
+        let replaced = self
+            .0
+            .fetch_update(SeqCst, SeqCst, |old| Some(old & others | number));
+        let old = replaced.unwrap_or_default().wrapping_shr(shift);
+        u16::try_from(old & u32::from(u16::MAX)).unwrap_or_default()
     }
 }

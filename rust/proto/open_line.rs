@@ -37,6 +37,8 @@ pub struct OpenLine {
     held: Option<u32>,
     /// How often what is held back has come again without more.
     stalls: u8,
+    /// How many segments came while something was missing before them.
+    ahead: u8,
     /// Where the segment ended with which it was rewritten; that may have to be sent again.
     done: Option<u32>,
 }
@@ -53,6 +55,9 @@ pub enum Hold {
     GiveUp,
 }
 
+/// How many segments may come while something is missing: it is sent again after three.
+const AHEAD_MAX: u8 = 16;
+
 /// How often the same is held back.
 const PATIENCE: u8 = 3;
 
@@ -68,6 +73,7 @@ impl OpenLine {
             end: seq,
             held: None,
             stalls: 0,
+            ahead: 0,
             done: None,
         }
     }
@@ -217,6 +223,14 @@ impl OpenLine {
         self.measure();
         cursor.slide(by);
         true
+    }
+
+    /// Whether a segment at `seq` is one too many that came while something was missing before it.
+    pub fn is_hopeless(&mut self, seq: u32) -> bool {
+        if is_before(self.end(), seq) {
+            self.ahead = self.ahead.saturating_add(1);
+        }
+        self.ahead > AHEAD_MAX
     }
 
     /// Whether what is at `cursor`, behind all that [`Self::next`] found, is worth keeping.

@@ -82,6 +82,28 @@ pub(super) const fn everywhere(byte: u8) -> usize {
     ONES.wrapping_mul(byte as usize)
 }
 
+/// Tells whether any of the bytes is a newline.
+#[inline]
+pub(super) fn has_newline(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk() else {
+        return bytes.contains(&b'\n');
+    };
+    let mut hits = newlines(last);
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk() {
+        hits |= newlines(word);
+        rest = tail;
+    }
+    hits & TOPS != 0
+}
+
+/// Returns the top bits of bytes that are newlines, among others.
+#[inline]
+fn newlines(word: &[u8; BYTES]) -> usize {
+    let zeroed = usize::from_le_bytes(*word) ^ (ONES * (b'\n' as usize));
+    zeroed.wrapping_sub(ONES) & !zeroed
+}
+
 /// Tells whether any of the bytes is 0 or 1.
 #[inline]
 pub(super) fn has_0_or_1(bytes: &[u8]) -> bool {

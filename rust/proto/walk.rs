@@ -271,6 +271,7 @@ fn resume<S: LineSession, P: Payload<S>>(
     let mut walk = Walk::new(segment);
     let hold = put_together(session, direction, segment, payload, &mut line, &mut walk);
     match (hold, before) {
+        (Ok(Goes::On), _) if line.is_hopeless(segment.seq) => payload.give_up(),
         (Ok(Goes::On), _) => payload.keep(line),
         (Ok(Goes::Out), Some(before)) if walk.is_changed => {
             let end = segment.seq.wrapping_add(length(segment.len));

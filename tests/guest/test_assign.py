@@ -180,7 +180,7 @@ def test_dnat_to_another_port(network, clean, flow):
 
 def test_data_connection_gets_none(network, clean, flow):
     """It is related already, though it goes to port 21."""
-    load()
+    load(allow_privileged=1)
     way = flow("plain")
     with Dialogue(way) as talk, way.client.listen("ipv4", 21) as waiting:
         talk.client_says(port_command(way.client.address["ipv4"], 21))

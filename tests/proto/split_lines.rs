@@ -169,6 +169,39 @@ fn overtaken() {
     }
 }
 
+/// A long text without the end of a line, and what is behind it.
+#[test]
+fn long_line() {
+    let mut firewall = Firewall::<ftp::Session>::new(false);
+    let long = vec![b'x'; 70000];
+    let mut seq = 0;
+    for piece in long
+        .chunks(1000)
+        .chain([b"\r\n".as_slice(), b"PORT 1,2,3,4,5,6\r\n"])
+    {
+        assert!(firewall.pass(Original, seq, piece).is_some());
+        assert!(!firewall.is_keeping());
+        seq += u32::try_from(piece.len()).unwrap();
+    }
+    assert_eq!(firewall.ports(), [0x506]);
+}
+
+/// Something that is missing and does not come, so that it will have been something else.
+#[test]
+fn missing_for_good() {
+    let mut firewall = Firewall::<ftp::Session>::new(false);
+    firewall.pass(Original, 0, b"NOOP\r\n");
+    for at in 0..16 {
+        firewall.pass(Original, 10 + at * 6, b"NOOP\r\n");
+        assert!(firewall.is_keeping());
+    }
+    firewall.pass(Original, 106, b"NOOP\r\n");
+    firewall.pass(Original, 112, b"NOOP\r\n");
+    assert!(!firewall.is_keeping());
+    firewall.pass(Original, 118, b"PORT 1,2,3,4,5,6\r\n");
+    assert_eq!(firewall.ports(), [0x506]);
+}
+
 /// Without memory the line is missed, and nothing else happens.
 #[test]
 fn no_memory() {

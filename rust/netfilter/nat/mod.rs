@@ -308,14 +308,11 @@ unsafe extern "C" fn nat_callback<N: NatHelper>(
     outcome: *mut Outcome,
 ) {
     // SAFETY: `Slot` passes the packet that it has for itself.
-    let packet = unsafe { Packet::from_raw(skb, transport) };
-    // SAFETY: As above; a state of no bytes is always valid.
-    let conn = unsafe { Conn::<()>::from_raw(ct, info) };
+    let mut packet = unsafe { Packet::from_raw(skb, transport) };
+    // SAFETY: As above, its helper is running; a state of no bytes is always valid.
+    let conn = unsafe { Conn::<()>::of_helper(ct, info) };
     // SAFETY: As above.
     let found = unsafe { *found };
-    let (Some(mut packet), Some(conn)) = (packet, conn) else {
-        return;
-    };
     let result = match exp {
         Some(exp) => {
             // SAFETY: As above; it is valid for the call.

@@ -28,6 +28,7 @@ use super::{
         Lines,
         Place, //
     },
+    scan,
     Cursor,
     Direction,
     LineSession,
@@ -243,7 +244,24 @@ impl LineSession for Session {
     }
 
     #[inline]
+    fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
+        let [head @ .., b'\n'] = bytes else {
+            return false;
+        };
+        if self.dialogue.is_special() {
+            return self.dialogue.is_silent() && !self.dialogue.is_plain(bytes);
+        }
+        !self.kept.is_any()
+            && classify(direction, bytes).is_err()
+            && !scan::has_newline(head)
+            && self.lines(direction).go_on(seq, bytes.len())
+    }
+
     fn enter(&self, direction: Direction, segment: Segment) -> Cursor {
+        if self.dialogue.is_silent() {
+            // What it knows is from before, and the first line in clear is to be read.
+            self.lines(direction).clear();
+        }
         self.lines(direction).enter(segment)
     }
 
@@ -255,7 +273,6 @@ impl LineSession for Session {
         }
     }
 
-    #[inline]
     fn next(
         &self,
         direction: Direction,

@@ -101,9 +101,6 @@ impl Session {
         Told::unpack(self.told.load(Relaxed))
     }
 
-    /// Does the same for bytes that have a delimiter or end inside a line.
-    #[cold]
-    #[inline(never)]
     fn find(
         &self,
         direction: Direction,
@@ -140,12 +137,23 @@ impl LineSession for Session {
     }
 
     #[inline]
+    fn ignores(&self, direction: Direction) -> bool {
+        direction == Direction::Reply && self.told.load(Relaxed) == 0
+    }
+
+    #[inline]
+    fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
+        bytes.last() == Some(&b'\n')
+            && !self.kept.is_any()
+            // Without a delimiter there is no DCC.
+            && !scan::has_0_or_1(bytes)
+            && self.lines(direction).go_on(seq, bytes.len())
+    }
+
     fn enter(&self, direction: Direction, segment: Segment) -> Cursor {
         match direction {
             Direction::Original => self.original.enter(segment),
-            Direction::Reply if self.told.load(Relaxed) == 0 => {
-                Cursor::new(segment.len, Place::Rest)
-            }
+            Direction::Reply if self.ignores(direction) => Cursor::new(segment.len, Place::Rest),
             Direction::Reply => self.reply.enter(segment),
         }
     }
@@ -158,19 +166,12 @@ impl LineSession for Session {
         }
     }
 
-    #[inline]
     fn next(
         &self,
         direction: Direction,
         bytes: &[u8],
         cursor: &mut Cursor,
     ) -> Option<Announcement> {
-        let rest = bytes.get(cursor.offset..)?;
-        // Without a delimiter there is no DCC.
-        if *rest.last()? == b'\n' && !scan::has_0_or_1(rest) {
-            *cursor = Cursor::new(bytes.len(), Place::Start);
-            return None;
-        }
         self.find(direction, bytes, cursor)
     }
 
