@@ -186,11 +186,10 @@ impl<'a> Packet<'a> {
         self.copy(self.transport, &mut header).then(|| f(&header))
     }
 
-    /// The sequence number, in host byte order, and the payload of the packet's TCP segment, where
-    /// all of its header lies in the packet's own buffer and the payload in one piece, which is the
-    /// usual case.
+    /// The packet's TCP segment and its payload, which may be empty here, where all of its header lies
+    /// in the packet's own buffer and the payload in one piece, which is the usual case.
     #[inline]
-    pub(crate) fn tcp_payload(&self) -> Option<(u32, &[u8])> {
+    pub(crate) fn tcp_payload(&self) -> Option<(TcpSegment, &[u8])> {
         let linear = self.linear();
         let header: &[u8; TCP_HEADER_LEN] = linear.get(self.transport..)?.first_chunk()?;
         // RFC 9293 section 3.1: sequence number at byte 4, data offset in byte 12.
@@ -201,7 +200,12 @@ impl<'a> Packet<'a> {
         } else {
             self.fragment(offset)?
         };
-        Some((u32::from_be_bytes([s0, s1, s2, s3]), bytes))
+        let segment = TcpSegment {
+            seq: u32::from_be_bytes([s0, s1, s2, s3]),
+            offset,
+            len: bytes.len(),
+        };
+        Some((segment, bytes))
     }
 
     /// Whether the packet opens a TCP connection.

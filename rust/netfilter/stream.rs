@@ -77,25 +77,27 @@ pub(crate) fn look<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::St
     if session.ignores(direction) {
         return Verdict::Accept;
     }
+    // With copies where it is not the usual case: so that keeps its own in registers.
     match packet.tcp_payload() {
         Some((_, [])) => Verdict::Accept,
-        Some((seq, bytes)) if session.is_usual(direction, seq, bytes) => Verdict::Accept,
-        // With copies: so the usual case keeps its own in registers.
-        _ => look_closer::<H>(&mut packet.again(), &conn.again()),
+        Some((tcp, bytes)) if session.is_usual(direction, tcp.seq, bytes) => Verdict::Accept,
+        Some((tcp, _)) => look_closer::<H>(&mut packet.again(), &conn.again(), tcp),
+        None => look_split::<H>(&mut packet.again(), &conn.again()),
     }
 }
 
 /// The same for a segment that is not like most.
 #[inline(never)]
-fn look_closer<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::State>) -> Verdict {
+fn look_closer<H: LineHelper>(
+    packet: &mut Packet<'_>,
+    conn: &Conn<'_, H::State>,
+    tcp: TcpSegment,
+) -> Verdict {
     const { assert!(<H::State as LineSession>::LINE_MAX <= walk::WINDOW) };
-    let Some(tcp) = packet.tcp() else {
-        return Verdict::Accept;
-    };
     let session = conn.state();
     let direction = conn.direction();
     let Some(bytes) = packet.in_place(tcp.offset) else {
-        return look_split::<H>(packet, conn, tcp);
+        return Verdict::Accept;
     };
     let segment = Segment {
         seq: tcp.seq,
@@ -106,22 +108,28 @@ fn look_closer<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::State>
     if session.kept().is_any() || cursor.gap().is_some() {
         return look_again::<H>(packet, conn, tcp.offset, segment, cursor);
     }
-    let found = session.next(direction, bytes, &mut cursor);
-    // The usual case.
-    if found.is_none() && !cursor.is_open(tcp.len) {
-        return Verdict::Accept;
+    match session.next(direction, bytes, &mut cursor) {
+        Some(found) if H::State::is_last(&cursor, bytes) => {
+            let mut on = OnPacket::<H> {
+                packet,
+                conn,
+                offset: tcp.offset,
+            };
+            let walked = walk::one(session, direction, segment, &mut on, cursor, found);
+            finish::<H>(conn, walked)
+        }
+        None if !cursor.is_open(tcp.len) => Verdict::Accept,
+        found => look_on::<H>(packet, conn, tcp.offset, segment, cursor, found),
     }
-    look_on::<H>(packet, conn, tcp.offset, segment, cursor, found)
 }
 
 /// The same for a payload that is in several pieces.
 #[cold]
 #[inline(never)]
-fn look_split<H: LineHelper>(
-    packet: &mut Packet<'_>,
-    conn: &Conn<'_, H::State>,
-    tcp: TcpSegment,
-) -> Verdict {
+fn look_split<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::State>) -> Verdict {
+    let Some(tcp) = packet.tcp() else {
+        return Verdict::Accept;
+    };
     let mut last = [0; 1];
     let end = tcp.offset.saturating_add(tcp.len);
     let last = packet.window(end.saturating_sub(1), &mut last).bytes;

@@ -83,6 +83,10 @@ pub trait LineSession: Sync + 'static {
     /// It takes time linear in the length of `bytes` behind the cursor.
     fn next(&self, direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Self::Found>;
 
+    /// Whether nothing more is to be found in `bytes` behind what was found at `cursor`, without
+    /// looking closely: if not, [`Self::next`] tells.
+    fn is_last(cursor: &Cursor, bytes: &[u8]) -> bool;
+
     /// Where in the bytes it stands, and is rewritten.
     fn span(found: &Self::Found) -> Span;
 
@@ -318,6 +322,12 @@ impl Lines {
     #[inline]
     pub(super) fn enter(&self, segment: Segment) -> Cursor {
         let before = self.0.load(Relaxed);
+        if segment.ends_in_newline && self.go_on(segment.seq, segment.len) {
+            return Cursor {
+                before,
+                ..Cursor::new(0, Place::Start)
+            };
+        }
         let old = Starts::unpack(before);
         let len = length(segment.len);
         if len == 0 {

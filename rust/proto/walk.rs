@@ -117,6 +117,27 @@ pub fn walk<S: LineSession, P: Payload<S>>(
     finish(session, direction, &cursor, walked)
 }
 
+/// The same for a segment in which there is nothing but `found`.
+#[inline]
+pub fn one<S: LineSession, P: Payload<S>>(
+    session: &S,
+    direction: Direction,
+    segment: Segment,
+    payload: &mut P,
+    cursor: Cursor,
+    found: S::Found,
+) -> Walked {
+    let mut walk = Walk::new(segment);
+    let start = S::span(&found).start();
+    let seq = segment.seq.wrapping_add(length(start));
+    match payload.found(found, start, seq) {
+        Made::Unchanged => {}
+        Made::Rewritten(by) => walk.grow(seq, by),
+        Made::Lost => return finish(session, direction, &cursor, walk.drop()),
+    }
+    walk.done
+}
+
 fn finish<S: LineSession>(
     session: &S,
     direction: Direction,

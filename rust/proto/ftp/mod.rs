@@ -295,6 +295,11 @@ impl LineSession for Session {
         }
     }
 
+    #[inline]
+    fn is_last(cursor: &Cursor, bytes: &[u8]) -> bool {
+        matches!(bytes.get(cursor.offset..), Some([head @ .., b'\n']) if !scan::has_newline(head))
+    }
+
     fn span(found: &Announcement) -> Span {
         found.span
     }

@@ -175,6 +175,14 @@ impl LineSession for Session {
         self.find(direction, bytes, cursor)
     }
 
+    #[inline]
+    fn is_last(cursor: &Cursor, bytes: &[u8]) -> bool {
+        matches!(
+            bytes.get(cursor.offset..),
+            Some([head @ .., b'\n']) if !scan::has_newline(head) && !dcc::is_in(head)
+        )
+    }
+
     fn span(found: &Announcement) -> Span {
         found.span
     }
