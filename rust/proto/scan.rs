@@ -29,18 +29,18 @@ pub(super) fn skip_past<const WANTED: u8>(bytes: &[u8]) -> Option<&[u8]> {
 /// ones of 0.
 #[inline]
 pub(super) fn find(bytes: &[u8], hits: impl Fn(usize) -> usize) -> Option<&[u8]> {
-    let mut rest = bytes;
-    while let Some((word, tail)) = rest.split_first_chunk() {
-        let hits = hits(usize::from_le_bytes(*word));
+    let mut at = 0usize;
+    let mut words = bytes.chunks_exact(BYTES);
+    for word in &mut words {
+        // It has that length.
+        let word = word.first_chunk().copied().unwrap_or_default();
+        let hits = hits(usize::from_le_bytes(word));
         if hits != 0 {
-            return rest.get(first(hits)..);
+            return bytes.get(at.wrapping_add(first(hits))..);
         }
-        if tail.is_empty() {
-            return None;
-        }
-        // The last word overlaps the one before.
-        rest = rest.get(tail.len().min(BYTES)..)?;
+        at = at.wrapping_add(BYTES);
     }
+    let rest = words.remainder();
     let mut word = 0;
     for &byte in rest.iter().rev() {
         word = (word << 8) | usize::from(byte);
@@ -90,6 +90,16 @@ pub(super) fn has_newline(bytes: &[u8]) -> bool {
     };
     let mut hits = newlines(last);
     let mut rest = bytes;
+    // Of several lines the first is most often short.
+    while let Some((words, tail)) = rest.split_first_chunk::<{ 4 * BYTES }>() {
+        for word in words.chunks_exact(BYTES) {
+            hits |= newlines(&word.first_chunk().copied().unwrap_or_default());
+        }
+        if hits & TOPS != 0 {
+            return true;
+        }
+        rest = tail;
+    }
     while let Some((word, tail)) = rest.split_first_chunk() {
         hits |= newlines(word);
         rest = tail;

@@ -253,7 +253,7 @@ impl LineSession for Session {
         }
         !self.kept.is_any()
             && classify(direction, bytes).is_err()
-            && !scan::has_newline(head)
+            && (!scan::has_newline(head) || are_of_no_interest(direction, bytes))
             && self.lines(direction).go_on(seq, bytes.len())
     }
 
@@ -314,6 +314,19 @@ impl Default for Session {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Tells whether no line in `bytes`, which end with one, is of interest by its first bytes.
+#[inline(never)]
+fn are_of_no_interest(direction: Direction, bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        if classify(direction, rest).is_ok() {
+            return false;
+        }
+        rest = scan::skip_line(rest).unwrap_or_default();
+    }
+    true
 }
 
 /// What a line is of which only the first bytes were looked at.
