@@ -9,10 +9,10 @@ pub(super) fn digit(byte: u8) -> Option<u32> {
     (value <= 9).then(|| u32::from(value))
 }
 
-/// Reads a number of one to seven digits if there are eight bytes, without a loop, and returns what
-/// is behind it; [`None`] for anything else.
+/// Reads up to eight digits at once if there are eight bytes; returns the number that they make, and
+/// how many they are.
 #[inline]
-pub(super) fn up_to_seven(bytes: &[u8]) -> Option<(u32, &[u8])> {
+pub(super) fn eight(bytes: &[u8]) -> Option<(u32, usize)> {
     const ONES: u64 = u64::MAX / 0xff;
 
     // The first byte is the lowest. Digits become 0 to 9.
@@ -21,14 +21,13 @@ pub(super) fn up_to_seven(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let others = (word.wrapping_add(ONES * 0x76) | word) & (ONES * 0x80);
     // Eight times the number of digits.
     let bits = others.trailing_zeros() & 0x78;
-    if !(8..64).contains(&bits) {
-        return None;
-    }
     // As if zeroes stood before them, eight digits in all; then four numbers of two, two of four.
-    let digits = word.checked_shl(64u32.wrapping_sub(bits))?;
+    let digits = word
+        .checked_shl(64u32.wrapping_sub(bits))
+        .unwrap_or_default();
     let pairs = (digits.wrapping_mul((10 << 8) | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul((100 << 16) | 1) >> 16) & 0x0000_ffff_0000_ffff;
     let number = fours.wrapping_mul((10_000 << 32) | 1) >> 32;
-    // CAST: Less than 10 million; less than 8.
-    Some((number as u32, bytes.get(bits as usize / 8..)?))
+    // CAST: Less than 100 million; at most 8.
+    Some((number as u32, bits as usize / 8))
 }

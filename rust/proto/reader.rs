@@ -144,30 +144,32 @@ impl<'a> Reader<'a> {
     /// The same up to the limit of `u32`.
     #[inline(never)]
     pub(super) fn long_number(&mut self) -> Result<u32, Reject> {
-        if let Some((number, rest)) = decimal::up_to_seven(self.rest) {
-            self.rest = rest;
-            return Ok(number);
-        }
-        let mut number = 0u64;
-        let mut error = Reject::Malformed;
-        while let [next, tail @ ..] = self.rest {
+        let (number, len) = decimal::eight(self.rest).unwrap_or_default();
+        let mut number = u64::from(number);
+        let mut rest = self.rest.get(len..).unwrap_or_default();
+        let mut has_digits = len != 0;
+        let result = loop {
+            let [next, tail @ ..] = rest else {
+                break Err(Reject::Incomplete);
+            };
             let Some(next) = decimal::digit(*next) else {
-                // CAST: Not larger.
-                return if error == Reject::Incomplete {
+                break if has_digits {
+                    // CAST: Not larger.
                     Ok(number as u32)
                 } else {
-                    Err(error)
+                    Err(Reject::Malformed)
                 };
             };
             // Checked with every digit, so it does not wrap.
             number = number.wrapping_mul(10).wrapping_add(u64::from(next));
             if number > u64::from(u32::MAX) {
-                return Err(Reject::Malformed);
+                break Err(Reject::Malformed);
             }
-            error = Reject::Incomplete;
-            self.rest = tail;
-        }
-        Err(Reject::Incomplete)
+            has_digits = true;
+            rest = tail;
+        };
+        self.rest = rest;
+        result
     }
 
     /// Consumes `count` numbers of 0 to 255, at most 8, with a `separator` between each two, and
