@@ -35,8 +35,7 @@ use netfilter::{
 };
 use proto::{
     tftp,
-    Direction,
-    Reject, //
+    Direction, //
 };
 
 module! {
@@ -92,7 +91,7 @@ impl Helper for Tftp {
     fn picked_up((): &()) {}
 }
 
-/// Looks at what is most probably a request.
+/// Looks at what begins like a request, or is in several pieces.
 #[inline(never)]
 fn look(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize) -> Verdict {
     // Only the client's request opens anything.

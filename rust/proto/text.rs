@@ -45,18 +45,27 @@ impl Text {
     /// Appends `number` in decimal.
     #[inline(never)]
     pub(super) fn push_decimal(&mut self, number: u32) {
-        let mut len = 1usize;
-        let mut limit = 10u64;
-        // Never wraps: `number` is less than 10 to the power of 10.
-        while u64::from(number) >= limit {
-            len = len.wrapping_add(1);
-            limit = limit.wrapping_mul(10);
+        // Eight digits at once; two more may stand before them.
+        const MAX: u32 = 100_000_000;
+        let mut skipped = None;
+        if number >= MAX {
+            self.push_decimal(number / MAX);
+            skipped = Some(0);
         }
-        let mut left = number;
-        for slot in self.room(len).iter_mut().rev() {
-            // CAST: A digit.
-            *slot = b'0' | (left % 10) as u8;
-            left /= 10;
+        // Two numbers of four digits, the first in the lower half; four of two; eight of one.
+        let number = u64::from(number % MAX);
+        let fours = (number / 10_000) | ((number % 10_000) << 32);
+        let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x7f_0000_007f;
+        let pairs = hundreds | (fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16);
+        let tens = (pairs.wrapping_mul(103) >> 10) & 0x000f_000f_000f_000f;
+        let digits = tens | (pairs.wrapping_sub(tens.wrapping_mul(10)) << 8);
+        // Without the zeroes at their beginning, except for the last.
+        let skipped = skipped.unwrap_or(digits.trailing_zeros().min(56) / 8);
+        let text = (digits | 0x3030_3030_3030_3030) >> (skipped * 8);
+        let room = self.bytes.get_mut(self.len..);
+        if let Some(room) = room.and_then(<[u8]>::first_chunk_mut) {
+            *room = text.to_le_bytes();
+            self.len = self.len.wrapping_add(8).wrapping_sub(skipped as usize);
         }
     }
 

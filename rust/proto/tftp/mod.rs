@@ -43,19 +43,25 @@ pub fn opcode(bytes: &[u8]) -> Option<Request> {
 /// # Errors
 ///
 /// See [`Reject`]. A datagram that ends early never becomes a request.
-#[inline]
 pub fn request(bytes: &[u8]) -> Result<Request, Reject> {
-    let Some(request) = opcode(bytes) else {
-        return Err(match bytes.len() {
-            0 | 1 => Reject::Incomplete,
-            _ => Reject::NotOurs,
-        });
-    };
+    match opcode(bytes) {
+        Some(request) => body(bytes).map(|()| request),
+        None if bytes.len() < 2 => Err(Reject::Incomplete),
+        None => Err(Reject::NotOurs),
+    }
+}
+
+/// Parses what follows the opcode of a request.
+///
+/// # Errors
+///
+/// See [`request()`].
+#[inline]
+pub fn body(bytes: &[u8]) -> Result<(), Reject> {
     let (mut reader, is_cut) = Reader::new(bytes, 2, REQUEST_MAX - 2);
     match name_and_mode(&mut reader) {
-        Ok(()) => Ok(request),
         Err(Reject::Incomplete) if is_cut => Err(Reject::Malformed),
-        Err(reject) => Err(reject),
+        result => result,
     }
 }
 
@@ -65,7 +71,7 @@ fn name_and_mode(reader: &mut Reader<'_>) -> Result<(), Reject> {
     // What nearly everybody says, at once.
     if let Some(&[a, b, c, d, e, 0]) = reader.first_chunk() {
         let lower = |word: [u8; 4]| u32::from_le_bytes(word) | 0x2020_2020;
-        if lower([a, b, c, d]) == lower(*b"octe") && e.eq_ignore_ascii_case(&b't') {
+        if lower([a, b, c, d]) == lower(*b"octe") && e | 0x20 == b't' {
             return Ok(());
         }
     }
@@ -73,6 +79,7 @@ fn name_and_mode(reader: &mut Reader<'_>) -> Result<(), Reject> {
 }
 
 #[cold]
+#[inline(never)]
 fn mode(mut reader: Reader<'_>) -> Result<(), Reject> {
     let mode: &[u8] = match reader.peek()?.to_ascii_lowercase() {
         b'n' => b"netascii\0",
