@@ -28,6 +28,5 @@ pub(super) fn eight(bytes: &[u8]) -> Option<(u32, usize)> {
     let pairs = (digits.wrapping_mul((10 << 8) | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul((100 << 16) | 1) >> 16) & 0x0000_ffff_0000_ffff;
     let number = fours.wrapping_mul((10_000 << 32) | 1) >> 32;
-    // CAST: Less than 100 million; at most 8.
-    Some((number as u32, bits as usize / 8))
+    Some((number.try_into().ok()?, (bits / 8).try_into().ok()?))
 }

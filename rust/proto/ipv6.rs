@@ -65,8 +65,9 @@ fn hexadecimal(text: &[u8]) -> (Option<u16>, &[u8]) {
         let Some(digit) = char::from(*next).to_digit(16) else {
             break;
         };
-        // CAST: Less than 16.
-        group = Some((group.unwrap_or_default() << 4) | digit as u16);
+        // Never fails.
+        let digit = u16::try_from(digit).unwrap_or_default();
+        group = Some((group.unwrap_or_default() << 4) | digit);
         rest = tail;
         left = left.wrapping_sub(1);
         if left == 0 {

@@ -108,18 +108,42 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Consumes `word`, which is in small letters, in whatever case.
+    /// Consumes `word`, at most eight small letters, in whatever case.
     ///
     /// Else this is something else, [`Reject::NotOurs`].
     #[inline]
-    pub(super) fn word(&mut self, word: &[u8]) -> Result<(), Reject> {
-        for &letter in word {
-            if self.peek()?.to_ascii_lowercase() != letter {
-                return Err(Reject::NotOurs);
-            }
-            self.bump();
+    pub(super) fn word<const N: usize>(&mut self, word: &[u8; N]) -> Result<(), Reject> {
+        // Makes capitals small. No other byte becomes a letter.
+        const LOWER: u64 = u64::from_le_bytes([0x20; 8]);
+        let (mut letters, mut ours) = ([0; 8], [0; 8]);
+        for ((to, ours), from) in letters.iter_mut().zip(&mut ours).zip(word) {
+            (*to, *ours) = (*from, u8::MAX);
         }
+        let (letters, ours) = (u64::from_le_bytes(letters), u64::from_le_bytes(ours));
+        match self.rest.first_chunk() {
+            Some(chunk) if (u64::from_le_bytes(*chunk) | LOWER) & ours == letters => {}
+            _ => same(self.rest, word)?,
+        }
+        self.pass(N);
         Ok(())
+    }
+
+    /// The same for a word of any length, letter by letter.
+    #[inline]
+    pub(super) fn long_word(&mut self, word: &[u8]) -> Result<(), Reject> {
+        same(self.rest, word)?;
+        self.pass(word.len());
+        Ok(())
+    }
+
+    /// Consumes one byte, which must be `wanted`; else this is something else,
+    /// [`Reject::NotOurs`].
+    #[inline]
+    pub(super) fn mark(&mut self, wanted: u8) -> Result<(), Reject> {
+        self.one(wanted).map_err(|reject| match reject {
+            Reject::Malformed => Reject::NotOurs,
+            other => other,
+        })
     }
 
     /// Consumes at least one space.
@@ -153,11 +177,9 @@ impl<'a> Reader<'a> {
                 break Err(Reject::Incomplete);
             };
             let Some(next) = decimal::digit(*next) else {
-                break if has_digits {
-                    // CAST: Not larger.
-                    Ok(number as u32)
-                } else {
-                    Err(Reject::Malformed)
+                break match u32::try_from(number) {
+                    Ok(number) if has_digits => Ok(number),
+                    _ => Err(Reject::Malformed),
                 };
             };
             // Checked with every digit, so it does not wrap.
@@ -225,6 +247,23 @@ impl<'a> Reader<'a> {
         let len = before.rest.len().wrapping_sub(self.rest.len());
         before.rest.get(..len).unwrap_or_default()
     }
+}
+
+/// Compares the beginning of `bytes` with `word`, letter by letter.
+#[cold]
+#[inline(never)]
+fn same(bytes: &[u8], word: &[u8]) -> Result<(), Reject> {
+    let mut rest = bytes;
+    for letter in word {
+        let [byte, tail @ ..] = rest else {
+            return Err(Reject::Incomplete);
+        };
+        if byte.to_ascii_lowercase() != *letter {
+            return Err(Reject::NotOurs);
+        }
+        rest = tail;
+    }
+    Ok(())
 }
 
 /// Whether `byte` can stand in the text of an IPv6 address.

@@ -55,8 +55,7 @@ pub(super) fn find(bytes: &[u8], hits: impl Fn(usize) -> usize) -> Option<&[u8]>
 /// Returns the offset of the first of some `hits`.
 #[inline]
 fn first(hits: usize) -> usize {
-    // CAST: Less than 8.
-    (hits.trailing_zeros() / 8) as usize
+    usize::try_from(hits.trailing_zeros() / 8).unwrap_or_default()
 }
 
 /// Returns as hits the bytes that are `WANTED`, see [`find()`].
@@ -78,8 +77,7 @@ pub(super) const fn below(word: usize, limits: usize) -> usize {
 /// Returns a word with `byte` everywhere.
 #[inline]
 pub(super) const fn everywhere(byte: u8) -> usize {
-    // Never wraps.
-    ONES.wrapping_mul(byte as usize)
+    usize::from_le_bytes([byte; BYTES])
 }
 
 /// Tells whether any of the bytes is a newline.

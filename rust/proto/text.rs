@@ -61,11 +61,12 @@ impl Text {
         let digits = tens | (pairs.wrapping_sub(tens.wrapping_mul(10)) << 8);
         // Without the zeroes at their beginning, except for the last.
         let skipped = skipped.unwrap_or(digits.trailing_zeros().min(56) / 8);
-        let text = (digits | 0x3030_3030_3030_3030) >> (skipped * 8);
+        let text = (digits | 0x3030_3030_3030_3030) >> (skipped & 7).wrapping_mul(8);
         let room = self.bytes.get_mut(self.len..);
         if let Some(room) = room.and_then(<[u8]>::first_chunk_mut) {
             *room = text.to_le_bytes();
-            self.len = self.len.wrapping_add(8).wrapping_sub(skipped as usize);
+            let skipped = usize::try_from(skipped).unwrap_or_default();
+            self.len = self.len.wrapping_add(8).wrapping_sub(skipped);
         }
     }
 
@@ -79,12 +80,12 @@ impl Text {
             }
             separator = Some(b':');
             let bits = u16::BITS.wrapping_sub(group.leading_zeros());
-            // CAST: At most 4.
-            let len = (bits.wrapping_add(3) / 4).max(1) as usize;
+            let len = usize::try_from(bits.wrapping_add(3) / 4)
+                .unwrap_or_default()
+                .max(1);
             let mut left = group;
             for slot in self.room(len).iter_mut().rev() {
-                // CAST: A digit.
-                let digit = (left & 0xf) as u8;
+                let [digit, _] = (left & 0xf).to_le_bytes();
                 // `a` to `f` stand 39 behind the character that follows `9`.
                 let gap = if digit > 9 { 39 } else { 0 };
                 *slot = digit.wrapping_add(b'0').wrapping_add(gap);

@@ -203,8 +203,8 @@ fn delimited(reader: &mut Reader<'_>, kind: Kind) -> Result<Fields, Reject> {
         address = Some(if family == b'1' {
             let mut octets = 0;
             reader.octets(b'.', 4, &mut octets)?;
-            // CAST: Four octets.
-            IpAddr::V4(Ipv4Addr::from_bits(octets as u32))
+            let [_, _, _, _, a, b, c, d] = octets.to_be_bytes();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
         } else {
             IpAddr::V6(address6(reader, delimiter)?)
         });

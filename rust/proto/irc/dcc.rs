@@ -83,7 +83,7 @@ pub(super) fn parse(direction: Direction, bytes: &[u8], start: usize) -> Result<
 
 /// Consumes the command of a DCC that matters in this direction.
 fn kind(direction: Direction, reader: &mut Reader<'_>) -> Result<Kind, Reject> {
-    reader.word(&[DELIMITER])?;
+    reader.mark(DELIMITER)?;
     reader.word(b"dcc")?;
     reader.spaces()?;
     let mut name = 0;
@@ -112,7 +112,7 @@ const RESUME: u64 = u64::from_be_bytes(*b"\0\0RESUME");
 fn named(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, Reject> {
     gap(reader)?;
     if reader.peek()? != b'"' {
-        reader.skip(|byte| byte != b' ' && in_message(byte))?;
+        reader.skip(|byte| byte > b' ' || (byte != b' ' && in_message(byte)))?;
         return arguments(kind, bytes, reader);
     }
     reader.bump();
@@ -168,8 +168,8 @@ fn address(reader: &mut Reader<'_>) -> Result<IpAddr, Reject> {
     *reader = start;
     let mut octets = 0;
     reader.octets(b'.', 4, &mut octets)?;
-    // CAST: Four octets.
-    Ok(Ipv4Addr::from_bits(octets as u32).into())
+    let [_, _, _, _, a, b, c, d] = octets.to_be_bytes();
+    Ok(Ipv4Addr::new(a, b, c, d).into())
 }
 
 /// Consumes at least one space.

@@ -40,15 +40,14 @@ fn head(reader: &mut Reader<'_>) -> Result<(), Reject> {
     if reader.peek()? == b':' {
         parameter(reader)?;
     }
-    let command: &[u8] = match reader.peek()? {
-        b'P' | b'p' => b"privmsg",
-        b'N' | b'n' => b"notice",
+    match reader.peek()? {
+        b'P' | b'p' => reader.word(b"privmsg")?,
+        b'N' | b'n' => reader.word(b"notice")?,
         _ => return Err(Reject::NotOurs),
-    };
-    reader.word(command)?;
+    }
     reader.spaces()?;
     parameter(reader)?;
-    reader.word(b":")?;
+    reader.mark(b':')?;
     // Only at the beginning of the text: who gets a client to echo something does not get it there.
     if reader.peek()? != DELIMITER {
         return Err(Reject::NotOurs);
@@ -58,6 +57,6 @@ fn head(reader: &mut Reader<'_>) -> Result<(), Reject> {
 
 /// Consumes a word and the spaces behind it.
 fn parameter(reader: &mut Reader<'_>) -> Result<(), Reject> {
-    reader.skip(|byte| !matches!(byte, b' ' | b'\r' | b'\n' | b'\0'))?;
+    reader.skip(|byte| byte > b' ' || !matches!(byte, b' ' | b'\r' | b'\n' | b'\0'))?;
     reader.spaces()
 }

@@ -82,13 +82,14 @@ fn name_and_mode(reader: &mut Reader<'_>) -> Result<(), Reject> {
 #[inline(never)]
 fn mode(mut reader: Reader<'_>) -> Result<(), Reject> {
     let mode: &[u8] = match reader.peek()?.to_ascii_lowercase() {
-        b'n' => b"netascii\0",
-        b'o' => b"octet\0",
+        b'n' => b"netascii",
+        b'o' => b"octet",
         // Obsolete, but still a request.
-        b'm' => b"mail\0",
+        b'm' => b"mail",
         _ => return Err(Reject::Malformed),
     };
-    reader.word(mode).map_err(|reject| match reject {
+    let known = reader.long_word(mode).and_then(|()| reader.mark(0));
+    known.map_err(|reject| match reject {
         Reject::NotOurs => Reject::Malformed,
         other => other,
     })
