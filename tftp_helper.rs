@@ -35,7 +35,8 @@ use netfilter::{
 };
 use proto::{
     tftp,
-    Direction, //
+    Direction,
+    Reject, //
 };
 
 module! {
