@@ -80,6 +80,8 @@ counters! {
     unasked,
     /// Dropped: a segment with part of a line that NAT has to rewrite as a whole; it comes again.
     held,
+    /// Lines that are kept now until they are whole.
+    kept,
     /// Lines that were not put together, since there was no memory or their sender waited.
     gave_up,
 }
@@ -125,7 +127,7 @@ impl Helper for Ftp {
     }
 
     const RELEASE: Option<Release<ftp::Session>> = Some(Release {
-        one: stream::release,
+        one: stream::release::<Ftp>,
         all: stream::release_all,
     });
 }
@@ -212,6 +214,10 @@ impl LineHelper for Ftp {
 
     fn held() -> &'static Counter {
         &held
+    }
+
+    fn kept() -> &'static Counter {
+        &kept
     }
 
     fn gave_up() -> &'static Counter {

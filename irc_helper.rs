@@ -83,6 +83,8 @@ counters! {
     privileged_port,
     /// Dropped: a segment with part of a line that NAT has to rewrite as a whole; it comes again.
     held,
+    /// Lines that are kept now until they are whole.
+    kept,
     /// Lines that were not put together, since there was no memory or their sender waited.
     gave_up,
 }
@@ -133,7 +135,7 @@ impl Helper for Irc {
     }
 
     const RELEASE: Option<Release<irc::Session>> = Some(Release {
-        one: stream::release,
+        one: stream::release::<Irc>,
         all: stream::release_all,
     });
 }
@@ -196,6 +198,10 @@ impl LineHelper for Irc {
 
     fn held() -> &'static Counter {
         &held
+    }
+
+    fn kept() -> &'static Counter {
+        &kept
     }
 
     fn gave_up() -> &'static Counter {

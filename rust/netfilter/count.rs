@@ -74,6 +74,12 @@ impl Counter {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Takes one back, for something that there is a number of at a time.
+    #[inline]
+    pub(crate) fn uncount(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Counts one, and writes `what` into the log with both ends of the control connection, unless
     /// that was done a moment ago.
     pub(crate) fn warn<S>(&self, conn: &Conn<'_, S>, what: &CStr) {

@@ -45,6 +45,9 @@ pub(crate) trait LineHelper: Helper<State: LineSession> {
     /// Counts segments that are held back until they come in one piece.
     fn held() -> &'static Counter;
 
+    /// Counts lines that are kept at the moment.
+    fn kept() -> &'static Counter;
+
     /// Counts lines that were not put together.
     fn gave_up() -> &'static Counter;
 
@@ -194,10 +197,23 @@ fn finish<H: LineHelper>(conn: &Conn<'_, H::State>, walked: Walked) -> Verdict {
 }
 
 /// Frees what is kept for a connection that goes.
-pub(crate) fn release<S: LineSession>(session: &S) {
+pub(crate) fn release<H: LineHelper>(session: &H::State) {
     for direction in [Direction::Original, Direction::Reply] {
-        drop(STORE.take(session.kept().replace(direction, 0)));
+        replace::<H>(session, direction, 0);
     }
+}
+
+/// Keeps the line of that `number` for `direction`, none for 0; returns the one before.
+fn replace<H: LineHelper>(
+    session: &H::State,
+    direction: Direction,
+    number: u16,
+) -> Option<KBox<OpenLine>> {
+    let line = STORE.take(session.kept().replace(direction, number));
+    if line.is_some() {
+        H::kept().uncount();
+    }
+    line
 }
 
 /// Frees what is kept for all connections, once no packet comes any more.
@@ -239,8 +255,7 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
     }
 
     fn take(&mut self) -> Option<Self::Line> {
-        let kept = self.conn.state().kept();
-        STORE.take(kept.replace(self.conn.direction(), 0))
+        replace::<H>(self.conn.state(), self.conn.direction(), 0)
     }
 
     fn line(&mut self, line: OpenLine) -> Option<Self::Line> {
@@ -251,12 +266,12 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
         let Some(number) = STORE.put(line) else {
             return self.give_up();
         };
-        let kept = self.conn.state().kept();
-        let direction = self.conn.direction();
-        drop(STORE.take(kept.replace(direction, number)));
+        H::kept().count();
+        let (session, direction) = (self.conn.state(), self.conn.direction());
+        replace::<H>(session, direction, number);
         // If the connection dies at this moment then either its end finds the line or this does.
         if self.conn.is_dying() {
-            drop(STORE.take(kept.replace(direction, 0)));
+            replace::<H>(session, direction, 0);
         }
     }
 

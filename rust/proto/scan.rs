@@ -108,7 +108,7 @@ pub(super) fn has_newline(bytes: &[u8]) -> bool {
 /// Returns the top bits of bytes that are newlines, among others.
 #[inline]
 fn newlines(word: &[u8; BYTES]) -> usize {
-    let zeroed = usize::from_le_bytes(*word) ^ (ONES * (b'\n' as usize));
+    let zeroed = usize::from_le_bytes(*word) ^ const { usize::from_le_bytes([b'\n'; BYTES]) };
     zeroed.wrapping_sub(ONES) & !zeroed
 }
 

@@ -52,6 +52,10 @@ class Dialogue:
             self.client_says(question)
         self._say("server", self.server, self.client, text, heard)
 
+    def say_unasked(self, text):
+        """The server says something that nobody has asked for."""
+        self._say("server", self.server, self.client, text, text)
+
     def says_in_pieces(self, side, pieces):
         """The same in as many segments as the sender's TCP makes of it."""
         ends = (self.client, self.server) if side == "client" else (self.server, self.client)

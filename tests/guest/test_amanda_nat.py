@@ -83,6 +83,19 @@ def test_every_port_is_replaced(network, nat, way, name, family):
 
 
 @pytest.mark.ours
+def test_neighbouring_ports(network, nat, way):
+    """What takes the place of one port is not the next one of the same reply. Mainline's helper tells
+    20013 twice."""
+    flow = way(AMANDA, "dnat", "ipv4")
+    with _two_talks(flow) as (one, other):
+        one.machine_says(reply(connect(DATA=20012)))
+        told = _told(other.what_server_hears(reply(connect(DATA=20012, MESG=20013, INDEX=20014))))
+        assert len({20012, *told.values()}) == 4
+        for stream, port in {"DATA": 20012, "MESG": 20013, "INDEX": 20014}.items():
+            _carry(flow, told[stream], port)
+
+
+@pytest.mark.ours
 def test_reply_in_fragments(network, nat, way):
     """A reply that is larger than a packet, before and after the change."""
     flow = way(AMANDA, "dnat")

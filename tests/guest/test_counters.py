@@ -276,3 +276,40 @@ def test_without_debugfs(network, nat_helper, flow):
         counters.mount()
         assert counters.read("ftp")["nat.rewritten"] == 1
         talk.chat()
+
+
+def test_unasked(network, nat_helper, flow):
+    with Dialogue(flow("plain")) as talk:
+        talk.say_unasked(passive_reply("198.51.100.10", PORT))
+        assert counters.read("ftp") == {"assigned": 1, "announced": 1, "unasked": 1}
+
+
+def test_kept_until_it_is_whole(network, nat_helper, flow):
+    """Also one in each direction, and gone with its connection."""
+    with Dialogue(flow("plain")) as talk:
+        talk.client_says(b"PORT 192,0,2,")
+        assert counters.read("ftp") == {"assigned": 1, "kept": 1}
+        talk.client_says(b"10,156,64\r\n")
+        assert counters.read("ftp") == {"assigned": 1, "announced": 1, "expected": 1}
+        talk.client_says(b"POR")
+        talk.say_unasked(b"227 Entering")
+        assert counters.read("ftp")["kept"] == 2
+        network.router.run("conntrack -D -p tcp --orig-port-dst 21")
+        assert "kept" not in counters.read("ftp")
+
+
+def test_kept_when_the_module_goes(network, nat_helper, flow, kernel_log):
+    with Dialogue(flow("plain")) as talk:
+        talk.client_says(b"PORT 192,0,2,")
+        assert counters.read("ftp")["kept"] == 1
+        OURS.unload()
+        talk.client_says(b"10,156,64\r\n")
+        talk.chat()
+
+
+def test_held_and_given_up(network, nat_helper, flow):
+    """With NAT: a sender that does not say more, and then does."""
+    with Dialogue(flow("snat")) as talk:
+        talk.client_says(b"PORT 192,0,2,", heard=b"PORT 192,0,2,")
+        seen = counters.read("ftp")
+        assert seen["gave_up"] == 1 and seen["held"] >= 2 and "kept" not in seen

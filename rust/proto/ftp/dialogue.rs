@@ -104,19 +104,20 @@ impl Dialogue {
     }
 
     /// Whether `bytes`, a whole segment of an encrypted session, is in clear again, as after `CCC`
-    /// (RFC 4217 section 12.3), and if so takes note of it.
+    /// (RFC 4217 section 12.3).
     ///
     /// TLS records do not look like lines, and so that part of one that does is rare.
     pub(super) fn is_plain(&self, bytes: &[u8]) -> bool {
         let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t');
-        let is_plain = self.0.load(Relaxed) & SILENT == ENCRYPTED
+        self.0.load(Relaxed) & SILENT == ENCRYPTED
             && (4..=PLAIN_MAX).contains(&bytes.len())
             && bytes.last() == Some(&b'\n')
-            && bytes.iter().all(is_text);
-        if is_plain {
-            self.change(ENCRYPTED, 0);
-        }
-        is_plain
+            && bytes.iter().all(is_text)
+    }
+
+    /// Notes that what follows is in clear.
+    pub(super) fn clear_text(&self) {
+        self.change(ENCRYPTED, 0);
     }
 
     /// Takes note of the line at the beginning of `line`, where each matters.

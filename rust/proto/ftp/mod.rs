@@ -158,9 +158,12 @@ impl Session {
         bytes: &[u8],
         cursor: &mut Cursor,
     ) -> Option<Announcement> {
-        if self.dialogue.is_silent() && !(cursor.offset == 0 && self.dialogue.is_plain(bytes)) {
-            *cursor = Cursor::new(bytes.len(), Place::Rest);
-            return None;
+        if self.dialogue.is_silent() {
+            if cursor.offset != 0 || !self.dialogue.is_plain(bytes) {
+                *cursor = Cursor::new(bytes.len(), Place::Rest);
+                return None;
+            }
+            self.dialogue.clear_text();
         }
         loop {
             let rest = bytes.get(cursor.offset..)?;

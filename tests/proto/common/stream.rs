@@ -71,6 +71,10 @@ impl<S: Found> Firewall<S> {
             ends_in_newline: bytes.last() == Some(&b'\n'),
         };
         let session = std::mem::replace(&mut self.session, S::NEW);
+        if session.ignores(direction) || session.is_usual(direction, seq, bytes) {
+            self.session = session;
+            return Some(bytes.to_vec());
+        }
         let cursor = session.enter(direction, segment);
         let mut on = OnSegment {
             firewall: self,
@@ -138,6 +142,7 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
     }
 
     fn take(&mut self) -> Option<Self::Line> {
+        self.session.kept().replace(self.direction, 0);
         self.slot().take()
     }
 
@@ -146,6 +151,7 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
     }
 
     fn keep(&mut self, line: Self::Line) {
+        self.session.kept().replace(self.direction, 1);
         *self.slot() = Some(line);
     }
 
