@@ -263,3 +263,16 @@ fn cut_lines_decide_nothing_yet() {
         assert_eq!(talk.client(PORT), [Ok(1025)], "{cut:?}");
     }
 }
+
+/// An empty line before the greeting says nothing, however it comes.
+#[test]
+fn empty_line_before_the_greeting() {
+    for greeting in [&["\r\n220 Welcome\r\n"][..], &["\r\n", "220 Welcome\r\n"]] {
+        let mut talk = Talk::fresh();
+        for text in greeting {
+            talk.server(text);
+        }
+        talk.client("PASV\r\n");
+        assert_eq!(talk.server(PASV), [Ok(1026)], "{greeting:?}");
+    }
+}

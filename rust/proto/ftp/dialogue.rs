@@ -130,12 +130,12 @@ impl Dialogue {
         if flags & WATCHED == 0 {
             return Ok(());
         }
+        if line.iter().take(4).any(|byte| *byte == b'\n') {
+            // Too short to say anything, and what is behind it is another line.
+            return Ok(());
+        }
         let Some(word) = line.first_chunk::<4>() else {
-            return if line.contains(&b'\n') {
-                Ok(())
-            } else {
-                Err(Reject::Incomplete)
-            };
+            return Err(Reject::Incomplete);
         };
         match direction {
             Direction::Original if flags & FIRST != 0 => {
