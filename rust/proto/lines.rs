@@ -233,6 +233,14 @@ impl Cursor {
         found
     }
 
+    /// Goes to `offset`, which is at `place`. What is known of the segment stays.
+    #[inline]
+    pub(super) fn go(&mut self, offset: usize, place: Place) {
+        self.offset = offset;
+        self.place = place;
+        self.begun = None;
+    }
+
     /// Goes to `offset`, inside of a line that was dealt with.
     #[inline]
     pub(super) fn enter_line(&mut self, offset: usize) {

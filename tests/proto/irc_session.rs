@@ -316,3 +316,17 @@ fn windows_always_advance() {
         }
     }
 }
+
+/// What is known of a segment is known wherever in it the cursor stands.
+#[test]
+fn cursor_knows_its_segment() {
+    let session = Session::new();
+    let bytes = b"PRIVMSG a :\x01DCC SEND f 1 ";
+    for is_again in [false, true] {
+        let mut cursor = session.enter(Original, whole(7, bytes));
+        assert_eq!(cursor.is_again(), is_again);
+        assert_eq!(session.next(Original, bytes, &mut cursor), None);
+        assert!(cursor.offset() > 0);
+        assert_eq!(cursor.is_again(), is_again);
+    }
+}

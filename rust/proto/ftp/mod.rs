@@ -160,7 +160,7 @@ impl Session {
     ) -> Option<Announcement> {
         if self.dialogue.is_silent() {
             if cursor.offset != 0 || !self.dialogue.is_plain(bytes) {
-                *cursor = Cursor::new(bytes.len(), Place::Rest);
+                cursor.go(bytes.len(), Place::Rest);
                 return None;
             }
             self.dialogue.clear_text();
@@ -174,7 +174,7 @@ impl Session {
                 match self.dialogue.watch(direction, rest) {
                     Err(_) => return None,
                     Ok(()) if self.dialogue.is_silent() => {
-                        *cursor = Cursor::new(bytes.len(), Place::Rest);
+                        cursor.go(bytes.len(), Place::Rest);
                         return None;
                     }
                     Ok(()) => {}

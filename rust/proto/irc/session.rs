@@ -110,7 +110,7 @@ impl Session {
         let rest = bytes.get(cursor.offset..)?;
         // Most have no DCC but the likes of `^AACTION`.
         if *rest.last()? == b'\n' && !dcc::is_in(rest) {
-            *cursor = Cursor::new(bytes.len(), Place::Start);
+            cursor.go(bytes.len(), Place::Start);
             return None;
         }
         let mut found = find(direction, bytes, cursor)?;
@@ -223,13 +223,13 @@ fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Annou
             (TAGS | TEXT | DCC, b'\n') => cursor.place = Place::Rest,
             (TAGS, _) => skip_to(cursor, rest, b' '),
             (MESSAGE, _) => match message::text(bytes, cursor.offset) {
-                Ok(text) => *cursor = Cursor::new(text, TEXT),
+                Ok(text) => cursor.go(text, TEXT),
                 Err(Reject::Incomplete) => return None,
                 Err(Reject::NotOurs | Reject::Malformed) => cursor.place = Place::Rest,
             },
             (TEXT, DELIMITER) => match dcc::parse(direction, bytes, cursor.offset) {
                 Ok(dcc) => {
-                    *cursor = Cursor::new(dcc.span.end(), DCC);
+                    cursor.go(dcc.span.end(), DCC);
                     if let Some(found) = dcc.announcement() {
                         return Some(found);
                     }
@@ -242,7 +242,7 @@ fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Annou
                 // this message does not count.
                 Err(Reject::NotOurs | Reject::Malformed) => cursor.place = Place::Rest,
             },
-            (DCC, DELIMITER) => *cursor = Cursor::new(cursor.offset.saturating_add(1), TEXT),
+            (DCC, DELIMITER) => cursor.go(cursor.offset.saturating_add(1), TEXT),
             (TEXT | DCC, _) => skip_to(cursor, rest, DELIMITER),
             (Place::Rest | Place::Part(_), _) => {
                 let rest = cursor.skip_line(rest);
