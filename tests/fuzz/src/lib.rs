@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What must hold for any conversation: [`check()`] ends in a panic if it does not.
+//!
+//! The fuzz targets look for such a conversation, and the tests replay those that they found of
+//! interest.
+
+pub mod conversation;
+pub mod corpus;
+mod oracle;
+mod properties;
+pub mod session;
+
+pub use properties::{
+    check,
+    check_with, //
+};

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A conversation as the protocol core sees it: the one place that knows how the core is called.
+
+use std::{
+    net::IpAddr,
+    num::NonZeroU16, //
+};
+
+use conntrack_proto::{
+    amanda,
+    ftp,
+    irc,
+    tftp,
+    walk::{
+        self,
+        Made,
+        Payload,
+        Window,
+        WINDOW, //
+    },
+    Direction,
+    LineSession,
+    OpenLine,
+    Segment,
+    Span, //
+};
+
+use crate::conversation::index;
+
+/// Whose words these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// FTP.
+    Ftp,
+    /// IRC, and DCC in it.
+    Irc,
+    /// TFTP; what it opens is not in the text.
+    Tftp,
+    /// Amanda over UDP.
+    Amanda,
+}
+
+impl Protocol {
+    /// All of them, by the names of their corpora.
+    pub const ALL: [(&str, Self); 4] = [
+        ("ftp", Self::Ftp),
+        ("irc", Self::Irc),
+        ("tftp", Self::Tftp),
+        ("amanda", Self::Amanda),
+    ];
+}
+
+/// What was announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// In FTP.
+    Ftp(ftp::Kind),
+    /// In IRC.
+    Irc(irc::Kind),
+    /// In TFTP.
+    Tftp(tftp::Request),
+    /// In Amanda.
+    Amanda(amanda::Stream),
+}
+
+/// An announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub kind: Kind,
+    /// The address announced, if there is one in it.
+    pub address: Option<IpAddr>,
+    /// The port announced, 0 for TFTP.
+    pub port: u16,
+    /// Where it stands: sequence number of its first byte, or the offset in the datagram.
+    pub seq: u32,
+    /// How many bytes it has.
+    pub len: usize,
+    /// Whether it has its place in the dialogue.
+    pub is_admitted: bool,
+}
+
+impl Found {
+    fn new(kind: Kind, address: Option<IpAddr>, port: NonZeroU16, seq: u32, len: usize) -> Self {
+        Self {
+            kind,
+            address,
+            port: port.get(),
+            seq,
+            len,
+            is_admitted: true,
+        }
+    }
+}
+
+/// What is different about a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// It was not seen from its beginning on.
+    pub is_picked_up: bool,
+    /// Its packets are not in one piece in memory.
+    pub is_in_windows: bool,
+}
+
+/// One connection.
+pub struct Conversation(State);
+
+enum State {
+    Ftp(Stream<ftp::Session>),
+    Irc(Stream<irc::Session>),
+    Tftp,
+    Amanda,
+}
+
+impl Conversation {
+    /// Returns a new one.
+    pub fn new(protocol: Protocol, options: Options) -> Self {
+        Self(match protocol {
+            Protocol::Ftp => {
+                let session = ftp::Session::new();
+                if !options.is_picked_up {
+                    session.fresh();
+                }
+                State::Ftp(Stream::new(session, options))
+            }
+            Protocol::Irc => {
+                // With a port that NAT changed both directions are of interest.
+                let session = irc::Session::new();
+                session.tell(NonZeroU16::MAX, NonZeroU16::MIN);
+                State::Irc(Stream::new(session, options))
+            }
+            Protocol::Tftp => State::Tftp,
+            Protocol::Amanda => State::Amanda,
+        })
+    }
+
+    /// Returns all that is found in `bytes`, a segment at `seq` or a datagram.
+    ///
+    /// # Panics
+    ///
+    /// If what the core promises does not hold: that a span is inside of the bytes, that there are
+    /// not more steps than bytes, and that nothing is dropped.
+    pub fn segment(&mut self, direction: Direction, seq: u32, bytes: &[u8]) -> Vec<Found> {
+        let mut all = Vec::new();
+        match &mut self.0 {
+            State::Ftp(stream) => all = stream.segment(direction, seq, bytes),
+            State::Irc(stream) => all = stream.segment(direction, seq, bytes),
+            State::Amanda if direction == Direction::Reply => {
+                let mut reply = amanda::Reply::new();
+                while let Some(f) = reply.next(bytes) {
+                    assert!(f.span.of(bytes).is_some_and(|text| !text.is_empty()));
+                    assert!(all.len() < bytes.len());
+                    let seq = seq.wrapping_add(f.span.start() as u32);
+                    let kind = Kind::Amanda(f.stream);
+                    all.push(Found::new(kind, None, f.port, seq, f.span.len()));
+                }
+                assert!(reply.offset() <= bytes.len());
+            }
+            State::Tftp if direction == Direction::Original => {
+                all.extend(tftp::request(bytes).ok().map(|request| Found {
+                    kind: Kind::Tftp(request),
+                    address: None,
+                    port: 0,
+                    seq,
+                    len: 0,
+                    is_admitted: true,
+                }));
+            }
+            // Nobody looks there.
+            State::Amanda | State::Tftp => {}
+        }
+        all
+    }
+
+    /// Whether a line was let go that was not whole.
+    pub fn has_given_up(&self) -> bool {
+        match &self.0 {
+            State::Ftp(stream) => stream.has_given_up,
+            State::Irc(stream) => stream.has_given_up,
+            State::Amanda | State::Tftp => false,
+        }
+    }
+
+    /// Whether part of a line is kept.
+    pub fn is_keeping(&self) -> bool {
+        match &self.0 {
+            State::Ftp(stream) => stream.kept.iter().any(Option::is_some),
+            State::Irc(stream) => stream.kept.iter().any(Option::is_some),
+            State::Amanda | State::Tftp => false,
+        }
+    }
+}
+
+/// Returns what is found in `line`, which is a line, or for Amanda a datagram, of `kind`.
+pub fn alone(direction: Direction, kind: Kind, line: &[u8]) -> Option<Found> {
+    let protocol = match kind {
+        Kind::Ftp(_) => Protocol::Ftp,
+        Kind::Irc(_) => Protocol::Irc,
+        Kind::Tftp(_) => Protocol::Tftp,
+        Kind::Amanda(_) => Protocol::Amanda,
+    };
+    let options = Options {
+        is_picked_up: true,
+        ..Options::default()
+    };
+    let found = Conversation::new(protocol, options).segment(direction, 0, line);
+    match found.as_slice() {
+        [found] => Some(*found),
+        _ => None,
+    }
+}
+
+/// What a protocol that talks in lines has to say for itself.
+trait Talk: LineSession {
+    fn describe(&self, found: &Self::Found, seq: u32) -> Found;
+}
+
+impl Talk for ftp::Session {
+    fn describe(&self, f: &ftp::Announcement, seq: u32) -> Found {
+        Found {
+            is_admitted: self.admit(f.kind, seq).is_ok(),
+            ..Found::new(Kind::Ftp(f.kind), f.address, f.port, seq, f.span.len())
+        }
+    }
+}
+
+impl Talk for irc::Session {
+    fn describe(&self, f: &irc::Announcement, seq: u32) -> Found {
+        Found::new(Kind::Irc(f.kind), f.address, f.port, seq, f.span.len())
+    }
+}
+
+/// A connection without NAT, as rust/netfilter/stream.rs looks at it.
+struct Stream<S> {
+    session: S,
+    kept: [Option<Box<OpenLine>>; 2],
+    has_given_up: bool,
+    options: Options,
+}
+
+impl<S: Talk> Stream<S> {
+    fn new(session: S, options: Options) -> Self {
+        Self {
+            session,
+            kept: [None, None],
+            has_given_up: false,
+            options,
+        }
+    }
+
+    fn segment(&mut self, direction: Direction, seq: u32, bytes: &[u8]) -> Vec<Found> {
+        let segment = Segment {
+            seq,
+            len: bytes.len(),
+            ends_in_newline: bytes.last() == Some(&b'\n'),
+        };
+        let session = &self.session;
+        if session.ignores(direction)
+            || !self.options.is_in_windows && session.is_usual(direction, seq, bytes)
+        {
+            return Vec::new();
+        }
+        let mut cursor = session.enter(direction, segment);
+        let is_special = self.kept.iter().any(Option::is_some)
+            || cursor.gap().is_some()
+            || self.options.is_in_windows;
+        let mut on = OnSegment {
+            session,
+            kept: &mut self.kept[index(direction)],
+            direction,
+            bytes,
+            has_given_up: &mut self.has_given_up,
+            is_in_windows: self.options.is_in_windows,
+            all: Vec::new(),
+        };
+        let walked = if is_special {
+            walk::again(session, direction, segment, &mut on, cursor)
+        } else {
+            let found = session.next(direction, bytes, &mut cursor);
+            assert!(cursor.offset() <= bytes.len());
+            if found.is_none() && !cursor.is_open(bytes.len()) {
+                return Vec::new();
+            }
+            walk::walk(session, direction, segment, &mut on, cursor, found)
+        };
+        assert!(!walked.is_dropped && walked.growth == 0);
+        on.all
+    }
+}
+
+struct OnSegment<'a, S> {
+    session: &'a S,
+    kept: &'a mut Option<Box<OpenLine>>,
+    direction: Direction,
+    bytes: &'a [u8],
+    has_given_up: &'a mut bool,
+    is_in_windows: bool,
+    all: Vec<Found>,
+}
+
+impl<S: Talk> Payload<S> for OnSegment<'_, S> {
+    type Line = Box<OpenLine>;
+
+    fn window<'b>(&'b self, at: usize, buffer: &'b mut [u8]) -> Window<'b> {
+        let rest = &self.bytes[at..];
+        if !self.is_in_windows {
+            return Window {
+                bytes: rest,
+                is_last: true,
+            };
+        }
+        let len = rest.len().min(WINDOW);
+        buffer[..len].copy_from_slice(&rest[..len]);
+        Window {
+            bytes: &buffer[..len],
+            is_last: len == rest.len(),
+        }
+    }
+
+    fn found(&mut self, found: S::Found, at: usize, seq: u32) -> Made {
+        let span: Span = S::span(&found);
+        assert!(span.len() > 0);
+        // What is not whole in this segment has no place in it.
+        if let Some(text) = self.bytes.get(at..).and_then(|rest| rest.get(..span.len())) {
+            assert!(!text.contains(&b'\n'), "{}", text.escape_ascii());
+        }
+        // Those that a kept line begins with are at most as many as it has bytes.
+        assert!(self.all.len() < self.bytes.len() + WINDOW);
+        self.all.push(self.session.describe(&found, seq));
+        Made::Unchanged
+    }
+
+    fn is_rewritten(&self) -> bool {
+        false
+    }
+
+    fn take(&mut self) -> Option<Self::Line> {
+        self.session.kept().replace(self.direction, 0);
+        self.kept.take()
+    }
+
+    fn line(&mut self, line: OpenLine) -> Option<Self::Line> {
+        Some(Box::new(line))
+    }
+
+    fn keep(&mut self, line: Self::Line) {
+        self.session.kept().replace(self.direction, 1);
+        *self.kept = Some(line);
+    }
+
+    fn give_up(&mut self) {
+        *self.has_given_up = true;
+    }
+}

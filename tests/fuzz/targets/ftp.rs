@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whole sessions of FTP.
+
+#![no_main]
+
+use conntrack_fuzz::{
+    check,
+    session::Protocol, //
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| check(Protocol::Ftp, data));
