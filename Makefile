@@ -7,8 +7,8 @@ SHELL := /bin/bash
 export KDIR
 
 .DEFAULT_GOAL := all
-.PHONY: all setup newest modules_install install uninstall clean distclean demo test bench fmt fmt-check \
-	clippy doc shell help
+.PHONY: all setup newest modules_install install uninstall clean distclean demo test diff-test fuzz \
+	fuzz-keep coverage bench fmt fmt-check clippy doc shell help
 
 all: ## build the modules
 	@scripts/kbuild modules
@@ -32,6 +32,18 @@ demo: ## show in a guest what the modules are for
 
 test: ## run all tests; T=PATTERN only those scenarios of the guest
 	@tests/run $(if $(T),-T '$(T)')
+
+diff-test: ## give INPUTS=N made-up packets to mainline's helpers and to ours, and count the differences
+	@scripts/rust diff $(or $(INPUTS),1000000) $(SEED)
+
+fuzz: ## fuzz the protocol core, each protocol for SECONDS=N
+	@scripts/fuzz run $(or $(SECONDS),60)
+
+fuzz-keep: ## put what fuzzing found of interest into tests/fuzz/corpus
+	@scripts/fuzz keep
+
+coverage: ## what of the protocol core its tests and the corpus reach
+	@scripts/fuzz coverage
 
 bench: ## count the instructions of our helpers and of the kernel's own, side by side
 	@tests/bench/run
@@ -63,5 +75,7 @@ help: ## this text
 	@echo 'Variables:'
 	@echo '  KDIR=DIR            a kernel tree with Rust metadata to build for'
 	@echo '  T=PATTERN           tests to run, as pytest -k'
+	@echo '  INPUTS=N SEED=N     how many inputs for diff-test, and which'
+	@echo '  SECONDS=N           how long fuzz runs for each protocol'
 	@echo '  INSTALL_MOD_PATH=   root of the modules_install target'
 	@echo '  IP_CONNTRACK_CACHE= where set-up keeps compilers, kernel and guest'

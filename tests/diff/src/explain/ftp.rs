@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! FTP.
+
+use std::{
+    net::Ipv6Addr,
+    str, //
+};
+
+use conntrack_proto::{
+    ftp::LINE_MAX,
+    Direction, //
+};
+
+use super::{
+    Begins,
+    Case, //
+};
+use crate::{
+    class::Class,
+    mainline::Opened, //
+};
+
+pub(super) fn only_ours(case: &Case<'_>, opened: &Opened) -> Option<Class> {
+    let before = case.before(opened);
+    if before.contains(&b'\n') {
+        return Some(Class::LaterLine);
+    }
+    if case.begins == Begins::First {
+        return Some(Class::FirstSegment);
+    }
+    let (word, gap) = before.split_at_checked(4)?;
+    let word = word.to_ascii_uppercase();
+    if word == b"227 " && gap.iter().any(u8::is_ascii_digit) {
+        return Some(Class::DigitsBefore);
+    }
+    // Mainline looks at it and fails.
+    if !case.mainline.is_dropped {
+        return None;
+    }
+    match word.as_slice() {
+        b"229 " if gap.iter().filter(|b| **b == b'(').count() > 1 => Some(Class::DigitsBefore),
+        b"PORT" if gap.len() > 1 || case.after(opened).first() != Some(&b'\r') => {
+            Some(Class::Spelling)
+        }
+        // Or its delimiter is the dot that is in the address, too.
+        b"EPRT" if gap.len() > 1 || case.text(opened).starts_with(b".") => Some(Class::Spelling),
+        _ => None,
+    }
+}
+
+pub(super) fn only_mainline(case: &Case<'_>, opened: &Opened) -> Option<Class> {
+    let before = case.before(opened);
+    let text = case.text(opened);
+    if before.contains(&b'\n') || text.contains(&b'\n') {
+        return Some(Class::OtherLine);
+    }
+    if case.said.is_encrypted {
+        return Some(Class::Encrypted);
+    }
+    if case.said.is_epsv_all && !before.starts_with(b"229 ") {
+        return Some(Class::EpsvAll);
+    }
+    if case.direction == Direction::Reply && case.said.is_unasked() {
+        return Some(Class::Unasked);
+    }
+    if opened.port == 0 {
+        return Some(Class::PortZero);
+    }
+    if opened.start + opened.len >= LINE_MAX {
+        return Some(Class::Overlong);
+    }
+    let (word, gap) = before.split_at_checked(4)?;
+    let word = word.to_ascii_uppercase();
+    let is_command = matches!(word.as_slice(), b"PORT" | b"EPRT");
+    if is_command && (gap.is_empty() || gap.iter().any(|b| *b != b' ')) {
+        return Some(Class::Keyword);
+    }
+    let is_six = matches!(word.as_slice(), b"PORT" | b"227 ");
+    if is_six && !case.parties.client.is_ipv4() {
+        return Some(Class::MixedFamilies);
+    }
+    if is_six && text.split(|b| *b == b',').any(<[u8]>::is_empty) {
+        return Some(Class::EmptyNumber);
+    }
+    if word == b"EPRT" {
+        let delimiter = *text.first()?;
+        let address = text.get(3..)?.split(|b| *b == delimiter).next()?;
+        if case.parties.client.is_ipv4() {
+            if address.split(|b| *b == b'.').any(<[u8]>::is_empty) {
+                return Some(Class::EmptyNumber);
+            }
+        } else if str::from_utf8(address).map_or(true, |s| s.parse::<Ipv6Addr>().is_err()) {
+            return Some(Class::Grammar);
+        }
+    }
+    None
+}
