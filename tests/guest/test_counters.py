@@ -298,7 +298,8 @@ def test_kept_until_it_is_whole(network, nat_helper, flow):
         assert "kept" not in counters.read("ftp")
 
 
-def test_kept_when_the_module_goes(network, nat_helper, flow, kernel_log):
+def test_kept_when_the_module_goes(network, clean, flow):
+    OURS.load(auto_assign=1)
     with Dialogue(flow("plain")) as talk:
         talk.client_says(b"PORT 192,0,2,")
         assert counters.read("ftp")["kept"] == 1

@@ -158,6 +158,11 @@ fn other_protocols_are_left_alone() {
     assert_eq!(talk.client(PORT), UNASKED);
     talk.server("220-Welcome\r\n220 to this server\r\n");
     assert_eq!(talk.client(PORT), [Ok(1025)]);
+    for greeting in ["220\r\n", "220-\r\n220 \r\n"] {
+        let mut talk = Talk::fresh();
+        talk.server(greeting);
+        assert_eq!(talk.client(PORT), [Ok(1025)], "{greeting:?}");
+    }
     let mut talk = Talk::fresh();
     talk.server("120 Ready in 3 minutes\r\n");
     talk.server("220 Ready\r\n");
@@ -236,6 +241,8 @@ fn tls_is_not_looked_at() {
         assert_eq!(talk.client(&format!("\x16\x03\x01\r\n{PORT}")), []);
         assert_eq!(talk.server(&format!("\x17\x03\x03\x01\n{PASV}")), []);
         assert_eq!(talk.server(""), []);
+        // Ciphertext that does not end like a line, either.
+        assert_eq!(talk.server("\x17\x03\x03"), []);
         // After `CCC`, which nobody can read, there are lines again.
         assert_eq!(talk.client("PASV\r\n"), []);
         assert_eq!(talk.server(PASV), [Ok(1026)]);

@@ -146,7 +146,9 @@ impl Dialogue {
             }
             Direction::Original => {}
             Direction::Reply if flags & GREETING != 0 => match word {
-                [b'1' | b'2', b'0'..=b'9', b'0'..=b'9', b' ' | b'-'] => self.change(GREETING, 0),
+                [b'1' | b'2', b'0'..=b'9', b'0'..=b'9', b' ' | b'-' | b'\r' | b'\n'] => {
+                    self.change(GREETING, 0)
+                }
                 _ => self.change(GREETING, FOREIGN),
             },
             Direction::Reply => match word {

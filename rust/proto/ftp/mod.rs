@@ -164,6 +164,8 @@ impl Session {
                 return None;
             }
             self.dialogue.clear_text();
+            // What it knows is from before.
+            self.lines(direction.opposite()).clear();
         }
         loop {
             let rest = bytes.get(cursor.offset..)?;
