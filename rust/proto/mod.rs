@@ -18,12 +18,14 @@ pub mod irc;
 #[cfg(any(not(MODULE), protocol_tftp))]
 pub mod tftp;
 
+mod cursor;
 mod decimal;
 mod ipv6;
 mod lines;
 mod open_line;
 mod reader;
 mod scan;
+mod session;
 mod span;
 mod text;
 pub mod walk;
@@ -31,14 +33,14 @@ pub mod walk;
 // Each kernel module uses its part only.
 #[allow(unused_imports)]
 pub use self::{
-    lines::{
-        Cursor,
+    cursor::Cursor,
+    lines::Lines,
+    open_line::OpenLine,
+    session::{
         Kept,
         LineSession,
-        Lines,
         Segment, //
     },
-    open_line::OpenLine,
     span::Span,
     text::Text, //
 };

@@ -3,10 +3,10 @@
 //! Puts a line together that comes in several segments.
 
 use super::{
+    cursor::Place,
     lines::{
         is_before,
-        length,
-        Place, //
+        length, //
     },
     Cursor,
     Direction,

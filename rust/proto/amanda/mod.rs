@@ -18,7 +18,7 @@ mod parse;
 use core::num::NonZeroU16;
 
 use super::{
-    lines::Place,
+    cursor::Place,
     Cursor,
     Reject,
     Span,

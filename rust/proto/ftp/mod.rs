@@ -23,14 +23,12 @@ use self::{
     told::Told, //
 };
 use super::{
-    lines::{
-        Kept,
-        Lines,
-        Place, //
-    },
+    cursor::Place,
+    lines::Lines,
     scan,
     Cursor,
     Direction,
+    Kept,
     LineSession,
     Reject,
     Segment,

@@ -12,14 +12,12 @@ use core::{
 
 use super::{
     super::{
-        lines::{
-            Kept,
-            Lines,
-            Place, //
-        },
+        cursor::Place,
+        lines::Lines,
         scan,
         Cursor,
         Direction,
+        Kept,
         LineSession,
         Reject,
         Segment,

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a protocol that talks in lines offers to who goes through its segments.
+
+use core::sync::atomic::{
+    AtomicU32,
+    Ordering::{
+        Relaxed,
+        SeqCst, //
+    },
+};
+
+use super::{
+    lines::Lines,
+    Cursor,
+    Direction,
+    Span, //
+};
+
+/// A TCP segment with payload, of which the bytes are looked at separately.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+pub struct Segment {
+    /// Sequence number of the first payload byte in host byte order, as its sender counts (before
+    /// any adjustment for what NAT rewrote).
+    pub seq: u32,
+    /// Length of the payload in bytes.
+    pub len: usize,
+    /// Whether the last byte of the payload is a newline.
+    pub ends_in_newline: bool,
+}
+
+/// What is kept for a connection of a protocol that talks in lines.
+///
+/// It is a set of atomics, so that packets of one connection need no lock. Where two are looked at
+/// at the same time, one may miss what the other just found out; the state is valid all the same.
+///
+/// All zeroes is the initial state, and no bit pattern is invalid.
+pub trait LineSession: Sync + 'static {
+    /// Something in a line that is of interest.
+    type Found: Copy;
+
+    /// The longest stretch of a line that [`Self::next`] needs to see in one piece, in bytes.
+    const LINE_MAX: usize;
+
+    /// The state of a new connection.
+    const NEW: Self;
+
+    /// Forgets all, as for a connection that ctnetlink injected after a failover.
+    ///
+    /// The next segment of each direction is taken to begin a line.
+    fn pick_up(&self);
+
+    /// Whether nothing that is said in `direction` is of interest at present.
+    fn ignores(&self, _direction: Direction) -> bool {
+        false
+    }
+
+    /// Whether a segment at `seq`, of which `bytes` is the payload, is one like most: it goes on
+    /// where the last one ended, ends in a newline, and has nothing of interest. If so takes note of
+    /// it; there is nothing else to do then.
+    fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool;
+
+    /// Takes note of a segment and returns a cursor at its beginning for [`Self::next`].
+    ///
+    /// To be called once for each segment with payload, retransmitted ones too. A segment begins a
+    /// line if it begins where an earlier one ended in a newline, or if it is the very first. For
+    /// the first this is not certain, but looking at the rest of a line as a line does no harm,
+    /// while missing a line does. In a direction of no interest the cursor is at the end.
+    fn enter(&self, direction: Direction, segment: Segment) -> Cursor;
+
+    /// What is known of the lines of `direction`.
+    fn lines(&self, direction: Direction) -> &Lines;
+
+    /// Returns the next thing of interest from `cursor` on, with the cursor behind it; [`None`] if
+    /// there is none.
+    ///
+    /// `bytes` is the payload or a window of it. Where it ends, a line which may be of interest but
+    /// is not whole yet is left, with the cursor at its beginning. A window that is not the last of
+    /// its payload must have at least [`Self::LINE_MAX`] bytes; then the cursor always advances,
+    /// and the next window begins at [`Cursor::offset`] (see [`Cursor::slide`]).
+    ///
+    /// It takes time linear in the length of `bytes` behind the cursor.
+    fn next(&self, direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Self::Found>;
+
+    /// Whether nothing more is to be found in `bytes` behind what was found at `cursor`, without
+    /// looking closely: if not, [`Self::next`] tells.
+    fn is_last(cursor: &Cursor, bytes: &[u8]) -> bool;
+
+    /// Where in the bytes it stands, and is rewritten.
+    fn span(found: &Self::Found) -> Span;
+
+    /// Which lines are kept that are not whole yet.
+    fn kept(&self) -> &Kept;
+}
+
+/// Which lines of a connection are kept because they are not whole yet: a number for each
+/// direction, with which who keeps them finds them; 0 for none.
+#[repr(transparent)]
+pub struct Kept(AtomicU32);
+
+impl Kept {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Whether there is one.
+    #[inline]
+    pub fn is_any(&self) -> bool {
+        self.0.load(Relaxed) != 0
+    }
+
+    /// Takes the number of `direction`, and leaves `number` in its place.
+    pub fn replace(&self, direction: Direction, number: u16) -> u16 {
+        let shift = match direction {
+            Direction::Original => 0,
+            Direction::Reply => 16,
+        };
+        let number = u32::from(number).wrapping_shl(shift);
+        let others = !u32::from(u16::MAX).wrapping_shl(shift);
+        // It may be looked for by who ends the connection, see there: so in one order with all.
+        let replaced = self
+            .0
+            .fetch_update(SeqCst, SeqCst, |old| Some(old & others | number));
+        let old = replaced.unwrap_or_default().wrapping_shr(shift);
+        u16::try_from(old & u32::from(u16::MAX)).unwrap_or_default()
+    }
+}
