@@ -194,6 +194,18 @@ fn sent_again_is_believed_again() {
     assert_eq!(talk.server(PASV), UNASKED);
 }
 
+#[test]
+fn question_sent_again_is_one() {
+    let mut talk = Talk::greeted();
+    let seq = talk.seq[0];
+    talk.client("PASV\r\n");
+    for _ in 0..3 {
+        talk.say_at(Original, seq, "PASV\r\n");
+    }
+    assert_eq!(talk.server(PASV), [Ok(1026)]);
+    assert_eq!(talk.server(PASV), UNASKED);
+}
+
 /// Several questions at once, as of clients that do not wait for the answer.
 #[test]
 fn pipelined() {

@@ -223,7 +223,10 @@ impl Session {
             },
             Line::Command(command) => {
                 let line = bytes.get(start..).unwrap_or_default();
-                self.dialogue.command(command, line)?;
+                // Sent again it is no other question.
+                if !cursor.is_again() {
+                    self.dialogue.command(command, line)?;
+                }
                 cursor.enter_line(start);
                 Err(Reject::NotOurs)
             }
