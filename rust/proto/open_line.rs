@@ -241,8 +241,12 @@ impl OpenLine {
     /// Tells what to do with a segment of `len` bytes at `seq`, of which what would have to be
     /// rewritten is not whole; that begins at `begun`, if it has begun.
     pub fn hold(&mut self, seq: u32, len: usize, begun: Option<u32>) -> Hold {
-        let Some(held) = self.held.or(begun) else {
-            return Hold::Pass;
+        // The earlier of both: what was held back may have overtaken this.
+        let held = match (self.held, begun) {
+            (Some(held), Some(begun)) if is_before(begun, held) => begun,
+            (Some(held), _) => held,
+            (None, Some(begun)) => begun,
+            (None, None) => return Hold::Pass,
         };
         self.held = Some(held);
         if !is_before(held, seq.wrapping_add(length(len))) {

@@ -369,8 +369,13 @@ fn put_together<S: LineSession, P: Payload<S>>(
         return Ok(Goes::Out);
     }
     if payload.is_rewritten() {
-        let begun = cursor.begun();
-        let begun = begun.map(|begun| line.seq().wrapping_add(length(begun)));
+        let begun = if is_before(line.end(), segment.seq) {
+            // Nobody knows yet what this is, behind what is missing.
+            Some(segment.seq)
+        } else {
+            let begun = cursor.begun();
+            begun.map(|begun| line.seq().wrapping_add(length(begun)))
+        };
         match line.hold(segment.seq, segment.len, begun) {
             Hold::Pass => {}
             hold => return Err(hold),

@@ -88,3 +88,39 @@ def test_who_waits_for_an_acknowledgement_gets_it(network, nat_helper, flow):
         with way.client.listen("ipv4", 40000) as waiting:
             talk.client_says(port_command(way.client.address["ipv4"], 40000))
             carry(way.server, "ipv4", way.seen_as, 40000, waiting)
+
+
+@pytest.fixture
+def mixed_up():
+    """Every third packet of a host goes out at once, the others wait, so it overtakes two."""
+    hosts = []
+
+    def mix(host):
+        host.run("tc qdisc add dev net root netem delay 60ms reorder 100% gap 3")
+        hosts.append(host)
+
+    yield mix
+    for host in hosts:
+        host.run("tc qdisc del dev net root")
+
+
+@pytest.mark.parametrize("size", [1, 4, 9])
+@pytest.mark.parametrize("name", ["plain", "snat", "dnat"])
+def test_out_of_order(network, nat_helper, flow, mixed_up, name, size):
+    way = flow(name, "ipv4")
+    side, host, opener, seen_as = (
+        ("server", way.server, way.client, way.target) if name == "dnat" else
+        ("client", way.client, way.server, way.seen_as))
+    with Dialogue(way) as talk:
+        for port in (40000, 40001, 40002):
+            if side == "server":
+                talk.client_says(b"PASV\r\n")
+                line = passive_reply(host.address["ipv4"], port)
+            else:
+                line = port_command(host.address["ipv4"], port)
+            if port == 40000:
+                mixed_up(host)
+            with host.listen("ipv4", port) as waiting:
+                talk.says_in_pieces(side, chunks(line, size))
+                carry(opener, "ipv4", seen_as, port, waiting)
+        talk.chat()

@@ -332,6 +332,51 @@ fn gives_up() {
     assert_eq!(passed, b"PORT 192,168,100,200,5,6\r\n");
 }
 
+/// With NAT, and one piece that overtakes those before it.
+#[test]
+fn rewritten_out_of_order() {
+    let line = b"PORT 10,0,0,1,4,1\r\n";
+    for first in 1..line.len() - 1 {
+        for second in first + 1..line.len() {
+            let pieces = [(0, first), (first, second), (second, line.len())];
+            for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                let mut firewall = Firewall::<ftp::Session>::new(true);
+                assert!(firewall.pass(Original, 100, b"NOOP\r\n").is_some());
+                let seq = |at: usize| 106 + u32::try_from(at).unwrap();
+                // What has arrived, by its place.
+                let mut arrived = vec![None; 3];
+                for index in order {
+                    let (from, to) = pieces[index];
+                    arrived[index] = firewall.pass(Original, seq(from), &line[from..to]);
+                }
+                // What is missing comes again with all behind it.
+                let missing = arrived.iter().position(Option::is_none).unwrap_or(3);
+                let mut text: Vec<u8> = arrived[..missing]
+                    .iter()
+                    .flatten()
+                    .flatten()
+                    .copied()
+                    .collect();
+                if missing < 3 {
+                    let from = pieces[missing].0;
+                    // What has arrived nevertheless must be what arrives now.
+                    let last = arrived[2].clone().unwrap_or_default();
+                    assert!(
+                        b"PORT 192,168,100,200,4,1\r\n".ends_with(&last),
+                        "{pieces:?} {order:?}"
+                    );
+                    text.extend(firewall.pass(Original, seq(from), &line[from..]).unwrap());
+                }
+                let text = text.escape_ascii().to_string();
+                assert_eq!(
+                    text, "PORT 192,168,100,200,4,1\\r\\n",
+                    "{pieces:?} {order:?}"
+                );
+            }
+        }
+    }
+}
+
 /// IRC: tags, message and DCC are parts of their own.
 #[test]
 fn irc_in_pieces() {
