@@ -8,7 +8,7 @@ export KDIR
 
 .DEFAULT_GOAL := all
 .PHONY: all setup newest modules_install install uninstall clean distclean demo test diff-test fuzz \
-	fuzz-keep coverage bench fmt fmt-check clippy doc shell help
+	fuzz-keep coverage bench bench-more fmt fmt-check clippy doc shell help
 
 all: ## build the modules
 	@scripts/kbuild modules
@@ -47,6 +47,9 @@ coverage: ## what of the protocol core its tests and the corpus reach
 
 bench: ## count the instructions of our helpers and of the kernel's own, side by side
 	@tests/bench/run
+
+bench-more: ## measure two CPUs at once, and whole sessions through a router
+	@tests/bench/run more
 
 shell: all ## a shell in the test guest, with the modules installed
 	@scripts/vm shell

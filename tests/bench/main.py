@@ -8,7 +8,6 @@
 
 import argparse
 import json
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -22,35 +21,7 @@ import goals  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
 import textsize  # noqa: E402
-from machine import Machine  # noqa: E402
-from payload import Payload  # noqa: E402
-
-HERE = TOP / "tests/bench"
-OUT = TOP / "build/bench"
-
-
-class CountingMachine(Machine):
-    """Its time stamp counter counts instructions, and nothing else makes time pass."""
-
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
-        self.accel = "tcg"
-
-    def _command(self, *arguments):
-        return [*super()._command(*arguments), "-icount", "shift=0,sleep=off"]
-
-
-def in_guest(guest, modules, arguments):
-    """Runs guest/bench.py; returns what it found."""
-    payload = Payload()
-    payload.add(HERE / "guest", "/bench")
-    payload.add(HERE / "cases.py", "/bench/cases.py")
-    machine = CountingMachine(guest, environment.cache(), ["python3", "/bench/bench.py", *arguments], payload=payload,
-                              modules=[*modules, OUT / "module/helper_bench.ko"])
-    run = machine.run(environment.new_output("bench"), terminal=sys.stdout.buffer)
-    if not run.ok:
-        sys.exit("\n".join(f"bench: {problem}" for problem in run.problems) + f"\nbench: logs in {run.out}")
-    return json.loads((run.out / "bench.json").read_text())
+from guests import OUT, CountingMachine, our_pairs, run_in  # noqa: E402
 
 
 def show_trace(found):
@@ -73,21 +44,23 @@ def main():
     guest = environment.guest()
     release = (guest / "release").read_text().strip()
     folder = options.modules or TOP / "build" / release
-    pairs = {name: [folder / f"ip_{half}_{name}.ko" for half in ("conntrack", "nat")] for name in cases.PORTS}
-    # A helper is there if both its halves are.
-    ours = [name for name, pair in pairs.items() if all(module.exists() for module in pair)]
-    modules = [module for name in ours for module in pairs[name]]
+    ours, modules = our_pairs(folder)
     OUT.mkdir(parents=True, exist_ok=True)
+
+    def in_guest(*arguments):
+        return run_in(CountingMachine, guest, modules, ["bench.py", *arguments, *ours])
+
     if options.trace:
-        found = in_guest(guest, modules, ["--trace", options.trace, *ours])
+        found = in_guest("--trace", options.trace)
         (OUT / "trace.json").write_text(json.dumps(found))
         show_trace(found)
         return
-    found = in_guest(guest, modules, ours)
+    found = in_guest()
     found |= {"kernel": release, "text": textsize.pairs(folder, guest / "modules", cases.PORTS)}
     found["goals"] = goals.all_of(found)
     (OUT / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
     (OUT / "bench.md").write_text(report.markdown(found))
+    (OUT / "short.md").write_text(report.short(found))
     plot.draw(found, OUT / "bench.svg")
     print(report.terminal(found))
     print(f"bench.json, bench.md and bench.svg are in {OUT.relative_to(TOP)}")

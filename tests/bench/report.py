@@ -17,7 +17,7 @@ def _cells(found, case, place):
             f"WRONG: {wrong}" if wrong else state]
 
 
-def _table(head, rows, right):
+def table(head, rows, right):
     """A Markdown table that can be read as it is; `right` has the numbers of the columns to align so."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
 
@@ -32,7 +32,23 @@ def _table(head, rows, right):
 
 def _calls(found):
     rows = [[case.name, place, *_cells(found, case, place)] for case in cases.CASES for place in case.places]
-    return _table(["call of the helper", "payload", "stock", "ours", "ratio", "goal", ""], rows, {2, 3, 4, 5})
+    return table(["call of the helper", "payload", "stock", "ours", "ratio", "goal", ""], rows, {2, 3, 4, 5})
+
+
+def short(found):
+    """The table of the README: IPv4, and the two places that matter; a cross where a goal is not met."""
+    rows = []
+    for case in cases.CASES:
+        name, _, version = case.name.rpartition(", ")
+        if version != "IPv4" or case.name not in found["ours"]:
+            continue
+        row = [name]
+        for place in ("linear", "fragment"):
+            stock, ours, ratio, _, state = _cells(found, case, place)
+            row += [stock, ours, ratio + (" ✗" if state == "not met" else "")]
+        rows.append(row)
+    head = ["", "linear: stock", "ours", "ratio", "fragment: stock", "ours", "ratio"]
+    return table(head, rows, {1, 2, 3, 4, 5, 6})
 
 
 def _hooks(found):
@@ -40,7 +56,7 @@ def _hooks(found):
     for name, counts in found.get("hooks", {}).items():
         rows.append([name, str(counts["with"] - counts["without"]), str(counts.get("rule", ""))])
     head = ["automatic assignment", "the hook of one helper", "instead: attaching it from a rule's template"]
-    return _table(head, rows, {1, 2}) if rows else ""
+    return table(head, rows, {1, 2}) if rows else ""
 
 
 def _text(found):
@@ -49,7 +65,7 @@ def _text(found):
         ours = sizes["ours"]
         rows.append([name, f"{sizes['stock']:,}", f"{ours:,}" if ours else "missing",
                      f"{ours / sizes['stock']:.2f}" if ours else ""])
-    return _table(["bytes of code of both halves", "stock", "ours", "ratio"], rows, {1, 2, 3})
+    return table(["bytes of code of both halves", "stock", "ours", "ratio"], rows, {1, 2, 3})
 
 
 def _goals(found):

@@ -7,22 +7,12 @@
 
 import dataclasses
 import json
-import subprocess
 import sys
 
 import cases
 import device
 import trace
-
-PREFIXES = {"stock": ("nf_conntrack_", "nf_nat_"), "ours": ("ip_conntrack_", "ip_nat_")}
-
-
-def load(*words):
-    subprocess.run(["modprobe", *words], check=True)
-
-
-def unload(*names):
-    subprocess.run(["rmmod", *names], check=True)
+from loading import PREFIXES, load, unload
 
 
 def wrong(case, result):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Talks to the bench module; runs in the guest. The layouts are those of module/bench.h."""
 
+import dataclasses
 import ipaddress
 import os
 import socket
 import struct
-from dataclasses import dataclass
 
 import cases
 
@@ -13,13 +13,13 @@ DEVICE = "/dev/helper_bench"
 CASE = struct.Struct("=16sBBBBBBBBII")
 SIDE = struct.Struct("!16s16sHH")
 RESULT = struct.Struct("=QQQQII")
-WHAT = {"helper": 0, "assign": 1, "hook": 2}
+WHAT = {"helper": 0, "assign": 1, "hook": 2, "threads": 3, "control": 3}
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 PROTOCOL = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 SRC_NAT, DST_NAT = 1 << 4, 1 << 5
 
 
-@dataclass
+@dataclasses.dataclass
 class Result:
     """Instructions of one call, without those of an empty call."""
 
@@ -42,7 +42,8 @@ def _side(source, destination):
 def request(case, place, rounds, trace):
     """The bytes that ask for a measurement of a case of cases.py."""
     status = SRC_NAT * (case.original[0] != case.reply[1]) | DST_NAT * (case.original[1] != case.reply[0])
-    head = CASE.pack(case.helper.encode(), WHAT[case.what], FAMILY[case.version], PROTOCOL[case.protocol],
+    helper = "" if case.what == "control" else case.helper
+    head = CASE.pack(helper.encode(), WHAT[case.what], FAMILY[case.version], PROTOCOL[case.protocol],
                      case.direction, cases.PLACES.index(place), case.is_new, trace, len(case.question), status, rounds)
     return head + _side(*case.original) + _side(*case.reply) + case.question + case.payload
 
@@ -60,13 +61,25 @@ def measure(case, place, rounds=24):
     return Result(*RESULT.unpack_from(answer), answer[RESULT.size:])
 
 
-def trace(case, place):
-    """The addresses of all instructions that one call executes."""
+def _numbers(wanted):
+    """What the module leaves behind the result."""
     device = os.open(DEVICE, os.O_RDWR)
     try:
-        os.write(device, request(case, place, 1, True))
+        os.write(device, wanted)
         os.read(device, 4096)
-        addresses = os.read(device, 1 << 20)
+        numbers = os.read(device, 1 << 20)
     finally:
         os.close(device)
-    return struct.unpack(f"={len(addresses) // 8}Q", addresses)
+    return struct.unpack(f"={len(numbers) // 8}Q", numbers)
+
+
+def trace(case, place):
+    """The addresses of all instructions that one call executes."""
+    return _numbers(request(case, place, 1, True))
+
+
+def threads(case, rounds):
+    """For each round nanoseconds of one call by one thread alone, by each of two, and how much later
+    the second of the two began. The case is "threads", or "control" for the bench's own function."""
+    calls, *found = _numbers(request(case, "linear", rounds, False))
+    return [[number / calls for number in numbers] for numbers in zip(*[iter(found)] * 4)]

@@ -13,6 +13,7 @@ enum bench_what {
 	BENCH_HELPER,	/* a call of the helper */
 	BENCH_ASSIGN,	/* attaching the helper from a rule's template to a new connection */
 	BENCH_HOOK,	/* the hooks of POST_ROUTING */
+	BENCH_THREADS,	/* the helper on two CPUs at once; without a helper a function of our own */
 };
 
 /* Where the payload lies. */
@@ -90,6 +91,9 @@ int bench_trace_init(void);
 void bench_trace_exit(void);
 void bench_trace_start(void);
 void bench_trace_stop(void);
+
+/* threads.c; what it measured is left in bench_trace */
+int bench_threads(struct bench *b);
 
 /* measure.c */
 int bench_measure(struct bench *b);

@@ -50,7 +50,7 @@ struct nf_conn *bench_connection(const struct bench *b)
 	/* Not IPS_*_NAT_DONE: nf_nat does not know this connection. */
 	ct->status |= b->c.status;
 	/* The extensions in the order in which the kernel adds them. */
-	if (b->c.what == BENCH_HELPER &&
+	if (b->helper && b->c.what != BENCH_ASSIGN &&
 	    (attach(ct, b->helper) || ((ct->status & IPS_NAT_MASK) && !nfct_seqadj_ext_add(ct)))) {
 		nf_ct_put(ct);
 		return ERR_PTR(-ENOMEM);

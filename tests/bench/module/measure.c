@@ -225,6 +225,8 @@ int bench_measure(struct bench *b)
 	struct nf_conn *template = NULL;
 	int err;
 
+	if (b->c.what == BENCH_THREADS)
+		return bench_threads(b);
 	if (b->c.what == BENCH_ASSIGN) {
 		template = bench_template(b);
 		if (IS_ERR(template))
