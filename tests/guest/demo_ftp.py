@@ -74,6 +74,7 @@ def _finish(stage, mode, transfer):
 
 
 def _both_connections(stage):
-    lines = [line for line in stage.router.run("conntrack -L -p tcp").splitlines() if "ESTABLISHED" in line]
+    # What is sent last may wait at the client, with the data connection closed already.
+    lines = [line for line in stage.router.run("conntrack -L -p tcp").splitlines() if "[ASSURED]" in line]
     has_control = any("dport=21 " in line and "helper=ftp" in line for line in lines)
     return "\n".join(lines) if has_control and len(lines) > 1 else None
