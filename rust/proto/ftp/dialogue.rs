@@ -195,9 +195,10 @@ impl Dialogue {
     }
 
     fn ask(&self) {
-        let flags = self.0.load(Relaxed);
-        let asked = (flags & ASKED).wrapping_add(1).min(ASKED);
-        self.0.store(flags & !ASKED | asked | NO_DOUBT, Relaxed);
+        self.update(|flags| {
+            let asked = (flags & ASKED).wrapping_add(1).min(ASKED);
+            (flags & !ASKED) | asked | NO_DOUBT
+        });
     }
 
     /// Tells whether an announcement of `kind` has its place here, and takes note of it.
@@ -213,7 +214,7 @@ impl Dialogue {
             // The client has given up on what it asked before.
             Kind::Port | Kind::Eprt => self.change(ASKED, 0),
             Kind::Pasv | Kind::Epsv => match (flags & ASKED).checked_sub(1) {
-                Some(asked) => self.0.store(flags & !ASKED | asked, Relaxed),
+                Some(asked) => self.change(ASKED, asked),
                 // Once: the question was asked before we came.
                 None if flags & NO_DOUBT == 0 => self.change(0, NO_DOUBT),
                 None => return Err(Refusal::Unasked),
@@ -223,8 +224,14 @@ impl Dialogue {
     }
 
     fn change(&self, clear: u32, set: u32) {
-        let flags = self.0.load(Relaxed);
-        self.0.store(flags & !clear | set, Relaxed);
+        self.update(|flags| (flags & !clear) | set);
+    }
+
+    /// At once, since the other side may be speaking on another CPU.
+    fn update(&self, new: impl Fn(u32) -> u32) {
+        let _ = self
+            .0
+            .fetch_update(Relaxed, Relaxed, |flags| Some(new(flags)));
     }
 }
 
