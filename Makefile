@@ -7,7 +7,7 @@ SHELL := /bin/bash
 export KDIR
 
 .DEFAULT_GOAL := all
-.PHONY: all setup newest modules_install install uninstall clean distclean demo test diff-test fuzz \
+.PHONY: all setup newest modules_install install uninstall clean distclean demo test test-debug diff-test fuzz \
 	fuzz-keep coverage bench bench-more fmt fmt-check clippy doc shell help
 
 all: ## build the modules
@@ -32,6 +32,9 @@ demo: ## show in a guest what the modules are for
 
 test: ## run all tests; T=PATTERN only those scenarios of the guest
 	@tests/run $(if $(T),-T '$(T)')
+
+test-debug: ## run tests on a kernel with KASAN, lockdep and kmemleak; T=PATTERN or ALL=1
+	@tests/run --debug $(if $(T),-T '$(T)') $(if $(ALL),--all)
 
 diff-test: ## give INPUTS=N made-up packets to mainline's helpers and to ours, and count the differences
 	@scripts/rust diff $(or $(INPUTS),1000000) $(SEED)

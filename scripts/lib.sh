@@ -3,7 +3,7 @@
 #
 # All that set-up makes lies in one cache folder outside the tree:
 #   userland/<key>   a Debian 13 root with the compilers the kernel was built with
-#   kernel/<key>     vmlinuz, modules and the prepared build tree of one stock kernel
+#   kernel/<key>     vmlinuz, modules and the build tree of one kernel, stock or debug
 #   guest/<key>      the disk image and initramfs of the test guest
 #   current-kernel   the kernel chosen the last time set-up looked for the newest one
 # Each entry is made under a temporary name and renamed when complete, so an interrupted run
@@ -22,7 +22,7 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 # fails, prints the end of the log and ends the script. (Not to be called in a condition or before
 # ||: there bash ignores `set -e` inside the command, too.)
 step() {
-	local text=$1 log start=$SECONDS pid rc=0
+	local text=$1 log start=$SECONDS next=30 pid rc=0
 	shift
 	mkdir -p "$CACHE/log"
 	log=$CACHE/log/$(printf '%s' "$text" | tr -cs 'A-Za-z0-9.\n' '-').log
@@ -36,6 +36,12 @@ step() {
 		printf '\r' >&2
 	else
 		say "  $text …"
+		while kill -0 "$pid" 2>/dev/null; do
+			sleep 0.2
+			[ $((SECONDS - start)) -lt "$next" ] && continue
+			say "  $text … $((SECONDS - start)) s"
+			next=$((SECONDS - start + 30))
+		done
 	fi
 	wait "$pid" || rc=$?
 	if [ "$rc" -ne 0 ]; then
@@ -46,10 +52,10 @@ step() {
 	say "  $text: $((SECONDS - start)) s"
 }
 
-# One set-up at a time: two would build the same entry twice.
+# lock_cache [WHAT]: one set-up at a time, two would build the same entry twice.
 lock_cache() {
 	mkdir -p "$CACHE"
-	exec 9>"$CACHE/lock"
+	exec 9>"$CACHE/lock${1:+-$1}"
 	if ! flock -n 9; then
 		say "waiting for another set-up run to finish"
 		flock 9
@@ -58,8 +64,8 @@ lock_cache() {
 
 key_of() { sha256sum "$@" | sha256sum | cut -c1-12; }
 
-# Package names from a list with comments.
-packages() { sed 's/#.*//' "$1" | tr -s ' \t' '\n' | sed '/^$/d'; }
+# Package names from lists with comments.
+packages() { sed 's/#.*//' "$@" | tr -s ' \t' '\n' | sed '/^$/d'; }
 
 # Where this machine gets Debian from: the registry's address is the machine's business and is
 # asked for each time.
@@ -86,9 +92,10 @@ need_host_packages() {
 		apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
-# make_root DIR PACKAGE-LIST: a Debian root of its own in DIR.
+# make_root DIR PACKAGE-LIST…: a Debian root of its own in DIR.
 make_root() {
-	local dir=$1 list=$2 mirror opts=() name value
+	local dir=$1 mirror opts=() name value
+	shift
 	mirror=$(debian_mirror)
 	# The archive may be reached through this machine's own apt settings.
 	for name in Acquire::http::Proxy Acquire::https::Proxy Acquire::https::CaInfo Acquire::Check-Valid-Until; do
@@ -98,7 +105,7 @@ make_root() {
 	rm -rf "$dir"
 	mmdebstrap --variant=apt --mode=root "${opts[@]}" --dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-		--include="$(packages "$list" | paste -sd,)" "$SUITE" "$dir" \
+		--include="$(packages "$@" | paste -sd,)" "$SUITE" "$dir" \
 		"deb $mirror $SUITE main" "deb $mirror $SUITE-backports main"
 }
 

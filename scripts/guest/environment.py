@@ -17,9 +17,9 @@ def cache():
     return Path(os.environ.get("IP_CONNTRACK_CACHE") or Path(base) / "ip_conntrack_rust")
 
 
-def setup():
-    """What scripts/setup says: USERLAND, KERNEL, KDIR and GUEST."""
-    made = subprocess.run([TOP / "scripts/setup", "guest"], stdout=subprocess.PIPE, text=True)
+def setup(kind="guest"):
+    """What scripts/setup says: USERLAND, KERNEL, KDIR and GUEST; `kind` "debug" for the debug kernel."""
+    made = subprocess.run([TOP / "scripts/setup", kind], stdout=subprocess.PIPE, text=True)
     if made.returncode:
         sys.exit(made.returncode)
     return dict(word.split("=", 1) for word in shlex.split(made.stdout))

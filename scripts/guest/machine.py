@@ -82,10 +82,12 @@ def _kvm_boots(kernel):
 class Machine:
     """One kind of guest run; `run` may be called again."""
 
-    def __init__(self, guest, cache, job, *, payload=None, modules=(), smp=1, memory=1024, timeout=600, tests=False):
+    def __init__(self, guest, cache, job, *, payload=None, modules=(), smp=1, memory=1024, timeout=600, tests=False,
+                 cmdline=""):
         self.guest, self.cache, self.job = Path(guest), Path(cache), list(job)
         self.payload, self.modules = payload or Payload(), list(modules)
         self.smp, self.memory, self.timeout, self.tests = smp, memory, timeout, tests
+        self.cmdline = f"{CMDLINE} {cmdline}"
         self.accel = accelerator(cache, self.guest / "vmlinux")
 
     def run(self, out, *, terminal=None, keyboard=None, on_result=None, say=print):
@@ -126,7 +128,8 @@ class Machine:
         if self.modules:
             self.payload.add_modules(self.modules, self.guest, scratch)
         self.payload.add(HERE / "init", "/init")
-        self.payload.add(HERE / "session", "/guest/session")
+        for script in ("session", "debug-end"):
+            self.payload.add(HERE / script, f"/guest/{script}")
         job = self.job[0] if len(self.job) == 1 else shlex.join(self.job)
         terminal = shutil.get_terminal_size()
         self.payload.add_text(
@@ -141,7 +144,7 @@ class Machine:
         command = ["qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]
         command += ["-accel", self.accel, "-cpu", "host" if self.accel == "kvm" else "max"]
         command += ["-smp", str(self.smp), "-m", str(self.memory)]
-        command += ["-kernel", str(self.guest / "vmlinux"), "-initrd", str(initrd), "-append", CMDLINE]
+        command += ["-kernel", str(self.guest / "vmlinux"), "-initrd", str(initrd), "-append", self.cmdline]
         for image in ("root.img", "modules.img"):
             path = (self.guest / image).resolve()
             command += ["-drive", f"file={path},format=raw,if=virtio,readonly=on,file.locking=off"]

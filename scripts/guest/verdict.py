@@ -15,17 +15,32 @@ BAD = re.compile(
     r"\bOops\b|BUG:|\bbug at\b|kernel BUG|WARNING:(?! See )|Call Trace|cut here|Kernel panic|general protection|"
     r"unable to handle|hung task|blocked for more than|soft lockup|hard LOCKUP|rcu: INFO:|self-detected stall|detected stalls|kthread starved|"
     r"refcount_t|unregister_netdevice|scheduling while atomic|sleeping function called|suspicious RCU|"
-    r"UBSAN|KASAN|KFENCE|kmemleak|possible circular locking|inconsistent lock state|list_(add|del) corruption|"
+    r"UBSAN|KASAN|KFENCE|kmemleak|possible (circular|recursive) locking|inconsistent lock state|list_(add|del) corruption|"
+    r"possible (irq )?lock|bad unlock balance|held lock freed|(still|returning).{,20} locks? (still )?held|invalid wait context|ODEBUG|"
     r"stack-protector|Out of memory|page allocation failure|segfault at|traps: |guest init:",
     re.IGNORECASE,
 )
+# What a debug kernel says of its own checks as it boots.
+ANNOUNCED = re.compile(r"KernelAddressSanitizer initialized|Kernel memory leak detector initialized|kmemleak: Automatic memory scanning|"
+                       r"ODEBUG: selftest passed")
 # A known fault of QEMU's TCG with several virtual processors while kernel text is patched.
 FALSE_INT3 = re.compile(r"Oops: int3")
 
 
 def bad_lines(text):
     """Lines of a kernel log that no sound run has. (The command line itself speaks of panics.)"""
-    return [line.strip() for line in text.splitlines() if BAD.search(line) and "ommand line" not in line]
+    return [line.strip() for line in text.splitlines() if _is_bad(line)]
+
+
+def report(text, lines=60):
+    """The kernel's first report as it stands in its log, with some lines of what follows."""
+    log = text.splitlines()
+    first = next((number for number, line in enumerate(log) if _is_bad(line)), len(log))
+    return log[first:first + lines]
+
+
+def _is_bad(line):
+    return BAD.search(line) and "ommand line" not in line and not ANNOUNCED.search(line)
 
 
 def parse(raw):

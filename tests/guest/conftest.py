@@ -19,6 +19,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "debug: for the debug kernel")
     config.addinivalue_line("markers", "ours: for behaviour that the stock module does not have")
     config.pluginmanager.register(reporting.Verdict(), "verdict")
 
@@ -26,6 +27,11 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     first, step = map(int, config.getoption("shard").split("/"))
     items[:] = items[first::step]
+    if shell.PATIENCE > 1:
+        for item in items:
+            marker = item.get_closest_marker("timeout")
+            seconds = marker.args[0] if marker else int(config.getini("timeout"))
+            item.add_marker(pytest.mark.timeout(seconds * shell.PATIENCE), append=False)
     if modules.under_test() is modules.STOCK:
         for item in items:
             if item.get_closest_marker("ours"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import shell
 from capture import ETH_P_ALL
 
-TIMEOUT = 15
+TIMEOUT = 15 * shell.PATIENCE
 
 
 class Socket:

@@ -11,7 +11,7 @@ import threading
 import shell
 from scripted import passive_reply, port_command, questions
 
-TIMEOUT = 15
+TIMEOUT = 15 * shell.PATIENCE
 
 
 class Dialogue:

@@ -24,7 +24,7 @@ class Control:
         self.client = network.client.connect(family, network.server, CONTROL_PORT)
         self.server, _ = self._listener.accept()
         for end in (self.client, self.server):
-            end.settimeout(15)
+            end.settimeout(15 * shell.PATIENCE)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Both helpers know where a line starts once a line has ended.
         for side, line in greeting:
@@ -50,7 +50,7 @@ class Control:
         shell.log.info("%s> %.200r%s", name, data, f" … {len(data)} bytes" if len(data) > 200 else "")
         received = b""
         sender.setblocking(False)
-        receiver.settimeout(15)
+        receiver.settimeout(15 * shell.PATIENCE)
         left = memoryview(data)
         while len(received) < len(data):
             if left:

@@ -2,12 +2,15 @@
 """Commands that are logged with all they print, background processes, and waiting for conditions."""
 
 import logging
+import os
 import shlex
 import subprocess
 import tempfile
 import time
 
 log = logging.getLogger("guest")
+# How many times longer everything may take, on a kernel that is slow for a reason.
+PATIENCE = int(os.environ.get("PATIENCE", "1"))
 _background = []
 
 
@@ -32,7 +35,7 @@ def run(command, *, prompt="guest", check=True, stdin=None, timeout=60):
     _show(prompt, argv, stdin)
     done = subprocess.run(argv, input=stdin, stdin=None if stdin else subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace", timeout=timeout)
+                          text=True, errors="replace", timeout=timeout * PATIENCE)
     _show_output(done.stdout)
     if done.returncode:
         log.info("  (exit code %d)", done.returncode)
@@ -64,7 +67,7 @@ class Background:
     def wait(self, timeout=60):
         """Waits for the process's own end; returns its exit code."""
         try:
-            self.process.wait(timeout)
+            self.process.wait(timeout * PATIENCE)
         except subprocess.TimeoutExpired:
             self.stop()
             raise AssertionError(f"{self.prompt}# {shlex.join(self.argv)}: not done after {timeout} s:\n{self.text()}")
@@ -95,7 +98,7 @@ def stop_background():
 
 def wait_for(what, condition, timeout=20):
     """Polls until the condition holds; returns its value."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     while True:
         value = condition()
         if value:

@@ -18,14 +18,14 @@ class Client(ftplib.FTP):
     """A client on an address and a data port of its choice."""
 
     def __init__(self, host, address):
-        super().__init__(source_address=(address, 0), timeout=60)
+        super().__init__(source_address=(address, 0), timeout=60 * shell.PATIENCE)
         self.own, self.own_address = host, address
         self.set_pasv(False)
 
     def makeport(self):
         with self.own.entered():
             listener = socket.create_server((self.own_address, PORT))
-        listener.settimeout(60)
+        listener.settimeout(60 * shell.PATIENCE)
         self.sendport(self.own_address, PORT)
         return listener
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 import flows
+import shell
 from dialogue import Dialogue, hear, open_from
 from module import OURS
 from scripted import announced, port_command
@@ -44,7 +45,7 @@ def told(talk):
 
 def transfer(talk, waiting, port, source_port=None):
     """The server connects to the port; the client at the other end is this one."""
-    waiting.settimeout(10)
+    waiting.settimeout(10 * shell.PATIENCE)
     with open_from(talk.flow.server, "ipv4", talk.flow.seen_as, port, source_port) as one, waiting.accept()[0] as other:
         one.sendall(b"data")
         assert hear(other, 4) == b"data"
@@ -129,7 +130,7 @@ def test_same_port_again_and_again(network, nat_helper, flow, source_port):
 @contextlib.contextmanager
 def there_first(server, talk, port, waiting, source_port=20):
     """A data connection, which the client closes first."""
-    waiting.settimeout(10)
+    waiting.settimeout(10 * shell.PATIENCE)
     with open_from(server, "ipv4", talk.flow.seen_as, port, source_port) as one:
         with waiting.accept()[0] as other:
             yield one, other

@@ -68,7 +68,7 @@ def test_data_connections_outlive_the_modules(network, nat_helper, flow):
                 for sender, receiver in ((active, accepted), (accepted, active), (passive, passive_accepted),
                                          (passive_accepted, passive)):
                     sender.sendall(b"still here")
-                    receiver.settimeout(10)
+                    receiver.settimeout(10 * shell.PATIENCE)
                     assert hear(receiver, 10) == b"still here"
                 talk.chat()
 

@@ -73,7 +73,7 @@ class Host:
         address = to.address[family] if isinstance(to, Host) else to
         with self.entered():
             sock = socket.socket(socket.AF_INET6 if family == "ipv6" else socket.AF_INET)
-        sock.settimeout(timeout)
+        sock.settimeout(timeout * shell.PATIENCE)
         sock.connect((address, port))
         return sock
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The scenarios in the guest: one guest for a selection, two side by side for all of them."""
+"""The scenarios in the guest: one guest for a selection, two side by side for all of them; on the
+stock kernel or on the debug kernel."""
 
 import os
 import shlex
@@ -9,18 +10,25 @@ import threading
 from pathlib import Path
 
 import environment
+import verdict
 from machine import Machine
 from payload import Payload
 
 TOP = Path(__file__).resolve().parents[2]
 GUESTS = 2
 TIMEOUT = 1800
+# The debug kernel is some ten times slower and needs memory for its book-keeping.
+DEBUG_TIMEOUT, DEBUG_MEMORY, DEBUG_PATIENCE = 5400, 3072, 6
+# Of the scenarios that run on every kernel, what the debug kernel runs unless told otherwise: all
+# that loads, unloads, queues, overflows or rewrites, and one session of each protocol.
+DEBUG_PART = ("debug or unload or module or assign_load or again or crowd or pickup or "
+              "transfer or tftp or irc or amanda or lines")
 _print_lock = threading.Lock()
 
 
 def run(options, out):
     """Returns (passed, failed)."""
-    setup = environment.setup()
+    setup = environment.setup("debug" if options.debug else "guest")
     if options.stock:
         modules = []
     elif options.modules:
@@ -29,7 +37,11 @@ def run(options, out):
         modules = _build(setup)
     if modules is None:
         return 0, 1
-    guests = 1 if options.pattern else GUESTS
+    if options.debug and not options.pattern:
+        options.pattern = None if options.all else DEBUG_PART
+        guests = GUESTS
+    else:
+        guests = 1 if options.pattern else GUESTS
     runs = [None] * guests
 
     def one(number):
@@ -50,6 +62,9 @@ def count(run):
         return 0, 1
     for problem in run.problems:
         _say(f"FAILED        the guest run itself: {problem}\n              logs: {run.out}")
+    log = run.out / "dmesg.log"
+    if run.problems and log.exists():
+        _say("".join(f"    | {line}\n" for line in verdict.report(log.read_text(errors="replace"))))
     return run.outcomes["passed"], run.outcomes["failed"] + bool(run.problems)
 
 
@@ -68,11 +83,17 @@ def _run_guest(setup, modules, options, out, number, guests):
     payload = Payload()
     payload.add(TOP / "tests/guest", "/tests")
     environment.add_modprobe_conf(payload)
-    job = ["env", f"HELPER={'stock' if options.stock else 'ours'}", "python3", "-m", "pytest", "--rootdir=/tests",
-           "-c", "/tests/pytest.ini", "/tests"]
-    job += ["-k", options.pattern] if options.pattern else [f"--shard={number}/{guests}"]
+    settings, limits = [f"HELPER={'stock' if options.stock else 'ours'}"], {"timeout": TIMEOUT}
+    if options.debug:
+        payload.add(TOP / "tests/debug", "/tests/debug")
+        settings += [f"PATIENCE={DEBUG_PATIENCE}"]
+        settings += [f"{name}={os.environ[name]}" for name in ("PACKETS", "TIMES") if name in os.environ]
+        limits = {"timeout": DEBUG_TIMEOUT, "memory": DEBUG_MEMORY}
+    job = ["env", *settings, "python3", "-m", "pytest", "--rootdir=/tests", "-c", "/tests/pytest.ini", "/tests"]
+    job += [f"--shard={number}/{guests}"]
+    job += ["-k", options.pattern] if options.pattern else []
     machine = Machine(setup["GUEST"], environment.cache(), [shlex.join(job)], payload=payload, modules=modules,
-                      smp=options.smp, timeout=TIMEOUT, tests=True)
+                      smp=options.smp, tests=True, **limits)
     run = machine.run(out, on_result=_show, say=_say)
     if not run.results:
         _say((run.out / "job.log").read_text(errors="replace"))
