@@ -63,6 +63,7 @@ def test_expectations_go_with_the_modules(network, all_modules):
         talker.open()
         talker.connect()
         talker.step(30000)
+        talker.close()
     assert len(expected.ports(network.router)) >= 4
     instances.unload_all()
     assert expected.ports(network.router) == []

@@ -76,6 +76,10 @@ class Lines(Talker):
         for end in (self.client, self.server):
             end.close()
 
+    def close(self):
+        for end in (self.client, self.server, self.listener):
+            end.close()
+
     def step(self, port):
         said = self.line(INSIDE, port)
         if port % 2:
@@ -126,6 +130,10 @@ class Datagrams(Talker):
     def disconnect(self):
         self.client.close()
 
+    def close(self):
+        for end in (self.client, self.server):
+            end.close()
+
 
 class Tftp(Datagrams):
     """Requests; the answer comes from another port. With the helper the client gets it."""
@@ -154,7 +162,8 @@ class Amanda(Datagrams):
         assert heard == ask
         answer = reply(connect(DATA=port, MESG=port + 1))
         self.server.sendto(answer, peer)
-        self.count(answer, self.client.recv(2048))
+        # The ports of earlier replies are taken for a while.
+        self.count(answer, self.client.recv(2048), re.sub(rb"(DATA|MESG) \d+", rb"\1 \\d+", re.escape(answer).replace(b"\\ ", b" ")))
 
 
 class Traffic:
@@ -174,6 +183,7 @@ class Traffic:
             talker.stopped.set()
         for talker in self.talkers:
             talker.join()
+            talker.close()
             shell.log.info("%s: %d connections, %d rewritten, %d untouched", talker.name, talker.connections,
                            talker.rewritten, talker.untouched)
         self.check()
