@@ -6,21 +6,24 @@ import ipaddress
 import socket
 import struct
 
-ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 3, 0x0800, 0x86DD
+ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
 ACK, PSH, SYN, FIN, RST, URG = 0x10, 0x08, 0x02, 0x01, 0x04, 0x20
+
+
+def hardware_address(host, interface):
+    with host.entered(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+        sock.bind((interface, 0))
+        return sock.getsockname()[4]
 
 
 class Port:
     """A host's interface, for sending whole frames to the router."""
 
-    def __init__(self, host, router_interface):
+    def __init__(self, host, router):
         with host.entered():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-            self._socket.bind(("net", ETH_P_ALL))
-            with open("/sys/class/net/net/address") as file:
-                own = file.read().strip()
-        theirs = router_interface
-        self._ends = bytes.fromhex(theirs.replace(":", "")) + bytes.fromhex(own.replace(":", ""))
+        self._socket.bind(("net", 0))
+        self._ends = hardware_address(router, f"to-{host.name}") + hardware_address(host, "net")
         self.sent = self.refused = 0
 
     def __enter__(self):

@@ -74,6 +74,11 @@ def test_timeout():
     "watchdog: BUG: soft lockup - CPU#0 stuck for 26s!", "rust_kernel: panicked at x.rs:1: kernel BUG at y",
     "BUG: scheduling while atomic: nc/12/0x00000101", "list_add corruption. prev->next should be next",
     "general protection fault, probably for non-canonical address", "vsftpd[12]: segfault at 0 ip 0 sp 0",
+    "BUG: KASAN: slab-use-after-free in f+0x1/0x2", "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+    "WARNING: possible recursive locking detected", "WARNING: possible irq lock inversion dependency detected",
+    "WARNING: inconsistent lock state", "WARNING: bad unlock balance detected!", "WARNING: suspicious RCU usage",
+    "BUG: sleeping function called from invalid context at mm/slub.c:1", "WARNING: lock held when returning to user space!",
+    "ODEBUG: free active (active state 0) object: x object type: timer_list hint: y", "BUG: Invalid wait context",
 ])
 def test_kernel_complaints(line):
     assert judge(*GOOD, log=f"[    1.0] {line}\n")
@@ -81,7 +86,15 @@ def test_kernel_complaints(line):
 
 def test_harmless_kernel_messages():
     assert judge(*GOOD, log="[ 0.1] Kernel command line: oops=panic hung_task_panic=1\n[ 0.2] RCU CPU stall warnings "
-                            "timeout set to 60 (rcu_cpu_stall_timeout).\n[ 3.0] ip_conntrack_ftp: loaded\n") == []
+                            "timeout set to 60 (rcu_cpu_stall_timeout).\n[ 3.0] ip_conntrack_ftp: loaded\n"
+                            "[ 0.0] kasan: KernelAddressSanitizer initialized (generic)\n"
+                            "[ 0.1] kmemleak: Kernel memory leak detector initialized (mem pool available: 30000)\n") == []
+
+
+def test_report_is_quoted_whole():
+    log = "[ 1.0] all is well\n[ 2.0] BUG: KASAN: slab-use-after-free in f\n[ 2.0] Read of size 8\n"
+    assert verdict.report(log) == log.splitlines()[1:]
+    assert verdict.report("[ 1.0] all is well\n") == []
 
 
 @pytest.fixture(scope="module")
