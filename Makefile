@@ -81,6 +81,8 @@ help: ## this text
 	@echo 'Variables:'
 	@echo '  KDIR=DIR            a kernel tree with Rust metadata to build for'
 	@echo '  T=PATTERN           tests to run, as pytest -k'
+	@echo '  ALL=1               test-debug: every guest scenario; PACKETS=, TIMES=, SEED=: how many, how often, which'
+
 	@echo '  INPUTS=N SEED=N     how many inputs for diff-test, and which'
 	@echo '  SECONDS=N           how long fuzz runs for each protocol'
 	@echo '  INSTALL_MOD_PATH=   root of the modules_install target'

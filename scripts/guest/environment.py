@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
+# What a machine needs on which the debug kernel runs: memory for its book-keeping, and time.
+DEBUG_MACHINE = {"memory": 3072, "cmdline": "rcupdate.rcu_cpu_stall_timeout=200 watchdog_thresh=60"}
 
 
 def cache():

@@ -14,13 +14,13 @@ import verdict  # noqa: E402
 from machine import Machine  # noqa: E402
 
 GUEST = Path(environment.setup("debug")["GUEST"])
-LKDTM = "mount -t debugfs debugfs /sys/kernel/debug; modprobe lkdtm; echo {} >/sys/kernel/debug/provoke-crash/DIRECT; true"
+LKDTM = "modprobe lkdtm; echo {} >/sys/kernel/debug/provoke-crash/DIRECT; true"
 
 
 @pytest.fixture
 def boot(tmp_path):
     def run(job):
-        return Machine(GUEST, environment.cache(), [job], timeout=600, memory=2048).run(tmp_path / "out")
+        return Machine(GUEST, environment.cache(), [job], timeout=600, **environment.DEBUG_MACHINE).run(tmp_path / "out")
 
     return run
 

@@ -7,7 +7,7 @@ import re
 # Anything of level "warning" or worse is a complaint, except what the network prints in normal life.
 WARNING = 4
 HARMLESS = re.compile(r"entered promiscuous mode|left promiscuous mode|link becomes ready|conntrack helper is scheduled for removal|"
-                      r"loading out-of-tree module taints kernel|module verification failed: signature|"
+                      r"hrtimer: interrupt took|loading out-of-tree module taints kernel|module verification failed: signature|"
                       # What our modules tell the administrator of a control connection; see test_counters.py.
                       r"^ip_(conntrack|nat)_\w+: \S+:\d+ -> \S+:\d+: ")
 

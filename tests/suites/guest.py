@@ -17,8 +17,8 @@ from payload import Payload
 TOP = Path(__file__).resolve().parents[2]
 GUESTS = 2
 TIMEOUT = 1800
-# The debug kernel is some ten times slower and needs memory for its book-keeping.
-DEBUG_TIMEOUT, DEBUG_MEMORY, DEBUG_PATIENCE = 5400, 3072, 6
+# The debug kernel is slow.
+DEBUG_TIMEOUT, DEBUG_PATIENCE = 5400, 6
 # Of the scenarios that run on every kernel, what the debug kernel runs unless told otherwise: all
 # that loads, unloads, queues, overflows or rewrites, and one session of each protocol.
 DEBUG_PART = ("debug or unload or module or assign_load or again or crowd or pickup or "
@@ -87,8 +87,8 @@ def _run_guest(setup, modules, options, out, number, guests):
     if options.debug:
         payload.add(TOP / "tests/debug", "/tests/debug")
         settings += [f"PATIENCE={DEBUG_PATIENCE}"]
-        settings += [f"{name}={os.environ[name]}" for name in ("PACKETS", "TIMES") if name in os.environ]
-        limits = {"timeout": DEBUG_TIMEOUT, "memory": DEBUG_MEMORY}
+        settings += [f"{name}={os.environ[name]}" for name in ("PACKETS", "TIMES", "SEED") if name in os.environ]
+        limits = {"timeout": DEBUG_TIMEOUT, **environment.DEBUG_MACHINE}
     job = ["env", *settings, "python3", "-m", "pytest", "--rootdir=/tests", "-c", "/tests/pytest.ini", "/tests"]
     job += [f"--shard={number}/{guests}"]
     job += ["-k", options.pattern] if options.pattern else []
