@@ -39,12 +39,13 @@ EXTENSIONS = ((0, b"\0" + b"\1\4\0\0\0\0"), (60, b"\0" + b"\1\4\0\0\0\0"), (43, 
               (44, b"\0\0\1\0\0\0\2"), (60, b"\xff" + b"\1\4\0\0\0\0"))
 # Addresses that nobody has: the hosts' own kernels would answer, and end the connections.
 ATTACKERS = {"ipv4": ("192.0.2.66", "198.51.100.66"), "ipv6": ("2001:db8:1::66", "2001:db8:2::66")}
-RULES = """table inet nat {
-  chain postrouting {
+# Something must ask for connection tracking.
+RULES = """table inet nat {{
+  chain postrouting {{
     type nat hook postrouting priority srcnat;
-    oifname "to-server" masquerade
-  }
-}
+    oifname "to-server" ct state new {what}
+  }}
+}}
 """
 
 
@@ -172,10 +173,7 @@ def test_hostile_traffic(network, clean, attackers, flow, kernel_log, family, tr
     way = flow("plain", assign=None)
     # The innocent keep their firewall; the attackers' way is open.
     network.router.run("nft flush ruleset")
-    if translated:
-        network.router.run("nft -f -", stdin=RULES)
-    else:
-        network.router.run("nft -f -", stdin=RULES.replace("masquerade", "counter"))
+    network.router.run("nft -f -", stdin=RULES.format(what="masquerade" if translated else "counter"))
     way.seen_as = "198.51.100.1" if translated else way.seen_as
     expectations = sent = 0
     with Dialogue(way) as innocent:
