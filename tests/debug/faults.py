@@ -2,12 +2,14 @@
 """Memory that cannot be had, on purpose: the kernel's failslab (Documentation/fault-injection)."""
 
 import contextlib
+import os
 from pathlib import Path
 
 import shell
 
 FOLDER = Path("/sys/kernel/debug/failslab")
 PLENTY = 1_000_000
+PAGE = 4096
 
 
 def available():
@@ -42,22 +44,22 @@ class Faults:
 
 
 def _text_of(module):
-    """Where its code lies."""
-    for line in Path("/proc/modules").read_text().splitlines():
-        words = line.split()
-        if words[0] == module:
-            start = int(words[5], 16)
-            return start, start + int(words[1])
-    raise AssertionError(f"{module} is not loaded")
+    """Where its code lies, which has its pages for itself."""
+    symbols = (line.split() for line in Path("/proc/kallsyms").read_text().splitlines() if line.endswith(f"[{module}]"))
+    code = [int(address, 16) for address, kind, *_ in symbols if kind in "tT"]
+    assert code, f"{module} is not loaded"
+    return min(code), (max(code) | PAGE - 1) + 1
 
 
 @contextlib.contextmanager
 def nth_of_this_task(number):
     """The next `number`th allocation of this task fails; gives a function that says whether it has."""
-    left = Path("/proc/thread-self/fail-nth")
     (FOLDER / "ignore-gfp-wait").write_text("N\n")
-    left.write_text(str(number))
+    # Opened beforehand: that needs memory, too.
+    left = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
     try:
-        yield lambda: int(left.read_text()) == 0
+        os.pwrite(left, b"%d" % number, 0)
+        yield lambda: int(os.pread(left, 20, 0)) == 0
     finally:
-        left.write_text("0")
+        os.pwrite(left, b"0", 0)
+        os.close(left)
