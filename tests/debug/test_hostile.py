@@ -69,6 +69,10 @@ class Talk:
             yield 0, self._ip(0, 6, self._tcp(0, b"", SYN))
             yield 1, self._ip(1, 6, self._tcp(1, b"", SYN | ACK))
             yield 0, self._ip(0, 6, self._tcp(0, b"", ACK))
+        if self.port == 21:
+            # Without this nothing that follows is believed.
+            yield 1, self._ip(1, 6, self._tcp(1, b"220 ready\r\n", ACK | PSH))
+            yield 0, self._ip(0, 6, self._tcp(0, b"USER anonymous\r\n", ACK | PSH))
         for _ in range(self.chance.randrange(1, 40)):
             side = self.chance.randrange(2)
             payload = self._payload(side)

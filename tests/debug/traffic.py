@@ -103,6 +103,14 @@ class Ftp(Lines):
     def line(self, address, port):
         return b"PORT %s\r\n" % numbers(address, port)
 
+    def connect(self):
+        super().connect()
+        # Before a session has begun nothing that is said is believed.
+        self.server.sendall(b"220 ready\r\n")
+        assert self.client.recv(100) == b"220 ready\r\n"
+        self.client.sendall(b"USER anonymous\r\n")
+        assert self.server.recv(100) == b"USER anonymous\r\n"
+
 
 class Irc(Lines):
     port = IRC.port
