@@ -224,6 +224,26 @@ impl<'a, S> Conn<'a, S> {
         status.load(Ordering::SeqCst) & bindings::IPS_DYING as usize != 0
     }
 
+    /// The helper, as expectations name it.
+    pub(super) fn helper(&self) -> *mut bindings::nf_conntrack_helper {
+        // SAFETY: By the type invariants `help` is valid; the pointer may be cleared meanwhile.
+        unsafe { (&raw const (*self.help.as_ptr()).helper).read_volatile() }
+    }
+
+    /// Which events of its expectations are told.
+    ///
+    /// C function: `nf_ct_ecache_find`.
+    pub(super) fn expect_event_mask(&self) -> u16 {
+        // SAFETY: `ct` is valid by the type invariants; the extension is what its number says.
+        unsafe {
+            extension::<bindings::nf_conntrack_ecache>(
+                self.as_ptr(),
+                bindings::NF_CT_EXT_ECACHE,
+            )
+            .map_or(0, |events| (*events.as_ptr()).expmask)
+        }
+    }
+
     /// The helper's state of this connection.
     #[inline]
     pub(crate) fn state(&self) -> &S {
@@ -242,8 +262,22 @@ impl<'a, S> Conn<'a, S> {
 /// `ct` must be valid.
 #[inline]
 unsafe fn help(ct: *mut bindings::nf_conn) -> Option<NonNull<bindings::nf_conn_help>> {
-    // The first of the extensions, 0.
-    const _: () = assert!(bindings::NF_CT_EXT_HELPER == 0);
+    // SAFETY: As this function asks for; that is what the number says.
+    unsafe { extension(ct, bindings::NF_CT_EXT_HELPER) }
+}
+
+/// The extension with the number `id` of a connection, if it has it.
+///
+/// C function: `nf_ct_ext_find`.
+///
+/// # Safety
+///
+/// `ct` must be valid, and `T` what the kernel has under that number.
+#[inline]
+unsafe fn extension<T>(
+    ct: *mut bindings::nf_conn,
+    id: bindings::nf_ct_ext_id,
+) -> Option<NonNull<T>> {
     // SAFETY: `ct` is valid by the requirements of this function; its extensions are null or valid,
     // and begin with the offset of each, 0 if it is not there.
     unsafe {
@@ -251,7 +285,8 @@ unsafe fn help(ct: *mut bindings::nf_conn) -> Option<NonNull<bindings::nf_conn_h
         if ext.is_null() {
             return None;
         }
-        let [offset, ..] = (*ext).offset;
+        // CAST: A number of less than 10.
+        let offset = *(*ext).offset.get(id as usize)?;
         if offset == 0 {
             return None;
         }

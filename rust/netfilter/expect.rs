@@ -7,14 +7,14 @@ use super::{
     Conn,
     L4Proto, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    proto::Direction, //
+};
 use core::{
     mem::ManuallyDrop,
     num::NonZeroU16,
-    ptr::{
-        self,
-        NonNull, //
-    },
+    ptr::NonNull, //
 };
 use kernel::{
     error::to_result,
@@ -30,6 +30,34 @@ use kernel::{
 /// The pointer is to an initialised expectation, and we own one reference to it.
 pub(crate) struct Expectation(NonNull<bindings::nf_conntrack_expect>);
 
+/// [`Expectation::between`] fills in all of it that is not zero. A kernel that has more fields is not
+/// to be built for before somebody has looked at what they need.
+const _: fn(bindings::nf_conntrack_expect) = |expectation| {
+    let bindings::nf_conntrack_expect {
+        lnode: _,
+        hnode: _,
+        net: _,
+        master_tuple: _,
+        tuple: _,
+        mask: _,
+        #[cfg(CONFIG_NF_CONNTRACK_ZONES)]
+            zone: _,
+        use_: _,
+        flags: _,
+        class: _,
+        event_mask: _,
+        expectfn: _,
+        helper: _,
+        assign_helper: _,
+        master: _,
+        timeout: _,
+        saved_addr: _,
+        saved_proto: _,
+        dir: _,
+        rcu: _,
+    } = expectation;
+};
+
 impl Expectation {
     /// Makes an expectation of a connection from `source`, or anybody, and any port, to
     /// `destination` and `port`.
@@ -37,7 +65,7 @@ impl Expectation {
     /// The kernel knows nothing of it until [`Self::register`]. The addresses must be of one
     /// family. [`None`] if there is no memory.
     ///
-    /// C functions: `nf_ct_expect_alloc`, `nf_ct_expect_init`.
+    /// C functions: `nf_ct_expect_alloc`, and for what it does `nf_ct_expect_init`.
     #[inline]
     pub(crate) fn between<S>(
         master: &Conn<'_, S>,
@@ -46,23 +74,40 @@ impl Expectation {
         protocol: L4Proto,
         port: NonZeroU16,
     ) -> Option<Self> {
+        let ct = master.as_ptr();
         // SAFETY: `master` is valid by the invariants of `Conn`.
-        let exp = NonNull::new(unsafe { bindings::nf_ct_expect_alloc(master.as_ptr()) })?;
-        let port = port.get().to_be();
-        // SAFETY: `exp` was just allocated and `exp->master` is `master`; packets hold a reference
-        // to it and helpers run under the RCU read side lock, as the function asks for. The other
-        // pointers are valid for the call, which copies what they point to.
+        let exp = NonNull::new(unsafe { bindings::nf_ct_expect_alloc(ct) })?;
+        let master_tuple = *master.tuple(Direction::Original);
+        // SAFETY: The expectation was just allocated, all zero but for its master, its time and its
+        // reference, and nobody else knows it; `ct` is valid as above. All zero is right for what is
+        // not written here: flags, class (`NF_CT_EXPECT_CLASS_DEFAULT` is 0), functions, source port
+        // and the rest behind a shorter address.
         unsafe {
-            bindings::nf_ct_expect_init(
-                exp.as_ptr(),
-                bindings::NF_CT_EXPECT_CLASS_DEFAULT,
-                destination.family(),
-                source.map_or(ptr::null(), |source| ptr::from_ref(source.as_c())),
-                destination.as_c(),
-                protocol as u8,
-                ptr::null(),
-                &port,
-            );
+            let exp = exp.as_ptr();
+            (*exp).event_mask = master.expect_event_mask();
+            (*exp).helper = master.helper();
+            (*exp).net = (&raw const (*ct).ct_net).read();
+            #[cfg(CONFIG_NF_CONNTRACK_ZONES)]
+            {
+                (*exp).zone = (*ct).zone;
+            }
+            (*exp).master_tuple = master_tuple;
+            (*exp).tuple.src.l3num = u16::from(destination.family());
+            (*exp).tuple.dst.protonum = protocol as u8;
+            (*exp).tuple.dst.u.all = port.get().to_be();
+            if destination.is_ipv4() {
+                (*exp).tuple.dst.u3.ip = destination.as_c().ip;
+                if let Some(source) = source {
+                    (*exp).tuple.src.u3.ip = source.as_c().ip;
+                    (*exp).mask.src.u3.ip = u32::MAX;
+                }
+            } else {
+                (*exp).tuple.dst.u3 = *destination.as_c();
+                if let Some(source) = source {
+                    (*exp).tuple.src.u3 = *source.as_c();
+                    (*exp).mask.src.u3.all = [u32::MAX; 4];
+                }
+            }
         }
         // INVARIANT: It is initialised, and `nf_ct_expect_alloc` gave us the one reference.
         Some(Self(exp))
