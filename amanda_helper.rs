@@ -77,7 +77,7 @@ impl Helper for Amanda {
     }
 
     #[inline]
-    fn help(packet: &mut Packet<'_>, conn: &Conn<'_, ()>) -> Verdict {
+    fn help(packet: Packet<'_>, conn: Conn<'_, ()>) -> Verdict {
         // Only the machine that is backed up announces anything.
         if !conn.is_established() || conn.direction() == Direction::Original {
             return Verdict::Accept;
@@ -93,7 +93,7 @@ impl Helper for Amanda {
 }
 
 /// Expects what a reply announces.
-fn look(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, mut offset: usize) -> Verdict {
+fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, mut offset: usize) -> Verdict {
     let mut reply = amanda::Reply::new();
     let mut buffer = [0; amanda::LINE_MAX];
     let mut told = Told::default();
@@ -102,7 +102,7 @@ fn look(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, mut offset: usize) -> Verd
         let is_last = window.is_last;
         match reply.next(window.bytes) {
             Some(found) => {
-                if expect(packet, conn, offset, found, &mut told) == Outcome::NoMemory {
+                if expect(&mut packet, &conn, offset, &found, &mut told) == Outcome::NoMemory {
                     return Verdict::Drop;
                 }
             }
@@ -148,7 +148,7 @@ fn expect(
     packet: &mut Packet<'_>,
     conn: &Conn<'_, ()>,
     base: usize,
-    found: amanda::Announcement,
+    found: &amanda::Announcement,
     told: &mut Told,
 ) -> Outcome {
     count::conntrack::announced.count();

@@ -111,15 +111,12 @@ impl Helper for Ftp {
     }
 
     #[inline]
-    fn help(packet: &mut Packet<'_>, conn: &Conn<'_, ftp::Session>) -> Verdict {
-        // Until there has been traffic both ways nobody knows whether there is a server at all.
-        if !conn.is_established() {
-            if packet.is_syn() {
-                conn.state().fresh();
-            }
-            return Verdict::Accept;
+    fn help(packet: Packet<'_>, conn: Conn<'_, ftp::Session>) -> Verdict {
+        match conn.established() {
+            Some(direction) => stream::look::<Ftp>(packet, conn, direction),
+            // Until there has been traffic both ways nobody knows whether there is a server at all.
+            None => begin(packet, conn),
         }
-        stream::look::<Ftp>(packet, conn)
     }
 
     fn picked_up(state: &ftp::Session) {
@@ -132,6 +129,15 @@ impl Helper for Ftp {
     });
 }
 
+/// Notes that a connection begins, and is not picked up in its middle.
+#[inline(never)]
+fn begin(packet: Packet<'_>, conn: Conn<'_, ftp::Session>) -> Verdict {
+    if packet.is_syn() {
+        conn.state().fresh();
+    }
+    Verdict::Accept
+}
+
 impl LineHelper for Ftp {
     /// Expects the data connection that was announced; where there is NAT, has the announcement
     /// rewritten.
@@ -139,7 +145,7 @@ impl LineHelper for Ftp {
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ftp::Session>,
         place: Place,
-        found: ftp::Announcement,
+        found: &ftp::Announcement,
     ) -> Outcome {
         count::conntrack::announced.count();
         let seq = place.seq_of(found.span);

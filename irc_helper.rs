@@ -122,12 +122,12 @@ impl Helper for Irc {
     }
 
     #[inline]
-    fn help(packet: &mut Packet<'_>, conn: &Conn<'_, irc::Session>) -> Verdict {
-        // Until there has been traffic both ways nobody knows whether there is a server at all.
-        if !conn.is_established() {
-            return Verdict::Accept;
+    fn help(packet: Packet<'_>, conn: Conn<'_, irc::Session>) -> Verdict {
+        match conn.established() {
+            Some(direction) => stream::look::<Irc>(packet, conn, direction),
+            // Until there has been traffic both ways nobody knows whether there is a server at all.
+            None => Verdict::Accept,
         }
-        stream::look::<Irc>(packet, conn)
     }
 
     fn picked_up(state: &irc::Session) {
@@ -145,7 +145,7 @@ impl LineHelper for Irc {
         packet: &mut Packet<'_>,
         conn: &Conn<'_, irc::Session>,
         place: Place,
-        found: irc::Announcement,
+        found: &irc::Announcement,
     ) -> Outcome {
         let Some(address) = found.address else {
             // It names a port again that NAT may have changed in the offer.

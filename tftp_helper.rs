@@ -78,31 +78,41 @@ impl Helper for Tftp {
     }
 
     #[inline]
-    fn help(packet: &mut Packet<'_>, conn: &Conn<'_, ()>) -> Verdict {
+    fn help(packet: Packet<'_>, conn: Conn<'_, ()>) -> Verdict {
         let Some(offset) = packet.udp_payload() else {
             return Verdict::Accept;
         };
         // The data of a transfer is what there is most of: what it is decides first.
-        match packet.in_place(offset) {
+        match packet.in_buffer(offset) {
             Some(bytes) if tftp::opcode(bytes).is_none() => Verdict::Accept,
-            _ => look(packet, conn, offset),
+            Some(_) => look(packet, conn, offset),
+            None => look_outside(packet, conn, offset),
         }
     }
 
     fn picked_up((): &()) {}
 }
 
+/// The same for a packet that does not lie in its own buffer.
+#[inline(never)]
+fn look_outside(packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
+    match packet.in_place(offset) {
+        Some(bytes) if tftp::opcode(bytes).is_none() => Verdict::Accept,
+        _ => look(packet, conn, offset),
+    }
+}
+
 /// Looks at what begins like a request, or is in several pieces.
 #[inline(never)]
-fn look(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize) -> Verdict {
+fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
     // Only the client's request opens anything.
     if conn.is_own() && conn.direction() == Direction::Original {
         let request = match packet.in_place(offset) {
             Some(bytes) => tftp::request(bytes),
-            None => split_request(packet, offset),
+            None => split_request(&packet, offset),
         };
         match request {
-            Ok(request) => expect(packet, conn, offset, request),
+            Ok(request) => expect(&mut packet, &conn, offset, request),
             Err(Reject::NotOurs) => {}
             Err(Reject::Incomplete | Reject::Malformed) => malformed.count(),
         }
@@ -135,7 +145,7 @@ fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: 
     };
     if conn.is_natted()
         && ip_nat_tftp_hook
-            .nat(packet, conn, offset, request, port, &expectation)
+            .nat(packet, conn, offset, &request, port, &expectation)
             .is_some()
     {
         return;

@@ -27,13 +27,12 @@ use kernel::time::msecs_to_jiffies;
 ///
 /// # Invariants
 ///
-/// - `ct` is valid for `'a`, since the packet at hand holds a reference, and `help` is its helper
-///   extension, which lives as long.
-/// - `help->data` holds a valid `S`, which is accessed by shared references only.
+/// - `ct` is valid for `'a`, since the packet at hand holds a reference, and has a helper extension,
+///   which lives as long.
+/// - The data of that extension is a valid `S`, which is accessed by shared references only.
 /// - The RCU read side lock is held for `'a`.
 pub(crate) struct Conn<'a, S> {
     ct: NonNull<bindings::nf_conn>,
-    help: NonNull<bindings::nf_conn_help>,
     info: bindings::ip_conntrack_info,
     _borrow: PhantomData<&'a S>,
 }
@@ -49,14 +48,10 @@ impl<'a, S> Conn<'a, S> {
         ct: *mut bindings::nf_conn,
         info: bindings::ip_conntrack_info,
     ) -> Option<Self> {
-        // INVARIANT: By the requirements of this function.
-        Some(Self {
-            ct: NonNull::new(ct)?,
-            // SAFETY: `ct` is valid by the requirements of this function.
-            help: unsafe { help(ct) }?,
-            info,
-            _borrow: PhantomData,
-        })
+        // SAFETY: `ct` is valid by the requirements of this function.
+        let help = unsafe { extension::<u8>(ct, bindings::NF_CT_EXT_HELPER) };
+        // SAFETY: As this function asks for.
+        help.map(|_| unsafe { Self::of_helper(ct, info) })
     }
 
     /// The same for a connection that is known to have the extension.
@@ -71,20 +66,11 @@ impl<'a, S> Conn<'a, S> {
     ) -> Self {
         // INVARIANT: By the requirements of this function.
         Self {
-            // SAFETY: A valid connection is not at null, by the requirements of this function.
+            // SAFETY: A valid connection is not at null.
             ct: unsafe { NonNull::new_unchecked(ct) },
-            // SAFETY: It has the extension by the requirements of this function.
-            help: unsafe { help(ct).unwrap_unchecked() },
             info,
             _borrow: PhantomData,
         }
-    }
-
-    /// The same once more.
-    #[inline]
-    pub(super) fn again(&self) -> Self {
-        // INVARIANT: As for `self`, of which the references are shared.
-        Self { ..*self }
     }
 
     /// The pointer to the connection, valid as long as `self`.
@@ -97,6 +83,16 @@ impl<'a, S> Conn<'a, S> {
     /// False for its first packets, and for ICMP errors about it.
     pub(crate) fn is_established(&self) -> bool {
         self.info == bindings::IP_CT_ESTABLISHED || self.info == bindings::IP_CT_ESTABLISHED_REPLY
+    }
+
+    /// The direction of the packet, if the connection is established, see [`Self::is_established`].
+    #[inline]
+    pub(crate) fn established(&self) -> Option<Direction> {
+        match self.info {
+            bindings::IP_CT_ESTABLISHED => Some(Direction::Original),
+            bindings::IP_CT_ESTABLISHED_REPLY => Some(Direction::Reply),
+            _ => None,
+        }
     }
 
     /// Whether the packet is the connection's own, and not an ICMP error about it.
@@ -226,8 +222,8 @@ impl<'a, S> Conn<'a, S> {
 
     /// The helper, as expectations name it.
     pub(super) fn helper(&self) -> *mut bindings::nf_conntrack_helper {
-        // SAFETY: By the type invariants `help` is valid; the pointer may be cleared meanwhile.
-        unsafe { (&raw const (*self.help.as_ptr()).helper).read_volatile() }
+        // SAFETY: By the type invariants the extension is valid; the pointer may be cleared meanwhile.
+        unsafe { (&raw const (*self.help()).helper).read_volatile() }
     }
 
     /// Which events of its expectations are told.
@@ -236,11 +232,8 @@ impl<'a, S> Conn<'a, S> {
     pub(super) fn expect_event_mask(&self) -> u16 {
         // SAFETY: `ct` is valid by the type invariants; the extension is what its number says.
         unsafe {
-            extension::<bindings::nf_conntrack_ecache>(
-                self.as_ptr(),
-                bindings::NF_CT_EXT_ECACHE,
-            )
-            .map_or(0, |events| (*events.as_ptr()).expmask)
+            extension::<bindings::nf_conntrack_ecache>(self.as_ptr(), bindings::NF_CT_EXT_ECACHE)
+                .map_or(0, |events| (*events.as_ptr()).expmask)
         }
     }
 
@@ -249,21 +242,24 @@ impl<'a, S> Conn<'a, S> {
     pub(crate) fn state(&self) -> &S {
         // SAFETY: By the type invariants the data is a valid `S`, shared with whoever looks at
         // another packet of the connection.
-        unsafe { &*(&raw const (*self.help.as_ptr()).data).cast::<S>() }
+        unsafe { &*(&raw const (*self.help()).data).cast::<S>() }
     }
-}
 
-/// The helper extension of a connection, if it has one.
-///
-/// C function: `nfct_help`.
-///
-/// # Safety
-///
-/// `ct` must be valid.
-#[inline]
-unsafe fn help(ct: *mut bindings::nf_conn) -> Option<NonNull<bindings::nf_conn_help>> {
-    // SAFETY: As this function asks for; that is what the number says.
-    unsafe { extension(ct, bindings::NF_CT_EXT_HELPER) }
+    /// The helper extension.
+    ///
+    /// C function: `nfct_help`.
+    #[inline]
+    fn help(&self) -> *mut bindings::nf_conn_help {
+        // The first of the extensions, 0.
+        const _: () = assert!(bindings::NF_CT_EXT_HELPER == 0);
+        // SAFETY: By the type invariants the connection is valid and has the extension, so it has
+        // extensions, which begin with the offset of each.
+        unsafe {
+            let ext = (*self.ct.as_ptr()).ext;
+            let [offset, ..] = (*ext).offset;
+            ext.byte_add(usize::from(offset)).cast()
+        }
+    }
 }
 
 /// The extension with the number `id` of a connection, if it has it.

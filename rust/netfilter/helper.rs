@@ -50,23 +50,15 @@ impl L4Proto {
 }
 
 /// What becomes of a packet.
+///
+/// As the kernel has it, see the `enum` of verdicts in uapi/linux/netfilter.h.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
 pub(crate) enum Verdict {
-    /// It goes on, `NF_ACCEPT`.
-    Accept,
-    /// It is lost, `NF_DROP`; its sender will send it again.
-    Drop,
-}
-
-impl Verdict {
-    const fn to_c(self) -> c_int {
-        match self {
-            // CAST: 1, see `enum` of verdicts in uapi/linux/netfilter.h.
-            Verdict::Accept => bindings::NF_ACCEPT as c_int,
-            // CAST: 0.
-            Verdict::Drop => bindings::NF_DROP as c_int,
-        }
-    }
+    /// It goes on.
+    Accept = bindings::NF_ACCEPT as i32,
+    /// It is lost; its sender will send it again.
+    Drop = bindings::NF_DROP as i32,
 }
 
 /// How many expectations one connection may have, and how long each.
@@ -111,7 +103,7 @@ pub(crate) trait Helper: Sized + Sync + 'static {
     const INITIAL: Self::State;
 
     /// Looks at a packet.
-    fn help(packet: &mut Packet<'_>, conn: &Conn<'_, Self::State>) -> Verdict;
+    fn help(packet: Packet<'_>, conn: Conn<'_, Self::State>) -> Verdict;
 
     /// Prepares the state of a connection that ctnetlink injected, as after a failover.
     fn picked_up(state: &Self::State);
@@ -164,13 +156,14 @@ impl<H: Helper> Adapter<H> {
     ) -> c_int {
         // SAFETY: `nf_confirm` gives us a packet that is in nobody else's hands, with `protoff` the
         // offset of the transport header.
-        let mut packet = unsafe { Packet::from_raw(skb, protoff) };
+        let packet = unsafe { Packet::from_raw(skb, protoff) };
         // SAFETY: The packet holds a reference to `ct`, and netfilter hooks run under the RCU read
         // side lock. `nf_confirm` found this function in the helper extension. A connection never
         // changes to another helper's callback, and `CHECK` proves that the zeroed data it started
         // with is a valid state.
         let conn = unsafe { Conn::<H::State>::of_helper(ct, info) };
-        H::help(&mut packet, &conn).to_c()
+        // CAST: It is one of these.
+        H::help(packet, conn) as c_int
     }
 
     /// # Safety

@@ -66,17 +66,6 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The same, for as long as `self` is not used.
-    #[inline]
-    pub(super) fn again(&mut self) -> Packet<'_> {
-        // INVARIANT: `self` is borrowed for as long.
-        Packet {
-            skb: self.skb,
-            transport: self.transport,
-            _borrow: PhantomData,
-        }
-    }
-
     /// The length of the packet from the network header on, in bytes.
     pub(super) fn len(&self) -> usize {
         // SAFETY: `skb` is valid by the type invariants.
@@ -127,6 +116,22 @@ impl<'a> Packet<'a> {
         bytes.get(start..)
     }
 
+    /// All of the packet, if it lies in its own buffer.
+    #[inline]
+    fn whole(&self) -> Option<&[u8]> {
+        let skb = self.skb.as_ptr();
+        // SAFETY: `skb` is valid by the type invariants.
+        let (data, len, data_len) = unsafe { ((*skb).data, (*skb).len, (*skb).data_len) };
+        // SAFETY: As in `linear`.
+        (data_len == 0).then(|| unsafe { slice::from_raw_parts(data, len as usize) })
+    }
+
+    /// The rest of the packet from `offset` on, if all of it lies in its own buffer.
+    #[inline]
+    pub(crate) fn in_buffer(&self, offset: usize) -> Option<&[u8]> {
+        self.whole()?.get(offset..)
+    }
+
     /// The rest of the packet from `offset` on, if it lies in one piece, which is the usual case.
     #[inline]
     pub(crate) fn in_place(&self, offset: usize) -> Option<&[u8]> {
@@ -174,64 +179,54 @@ impl<'a> Packet<'a> {
         result == 0
     }
 
-    /// Calls `f` with the packet's TCP header, without its options; [`None`] if that is not whole.
+    /// Calls `f` with the packet's TCP header; [`None`] if that is not whole.
     #[inline]
-    fn tcp_header<T>(&self, f: impl FnOnce(&[u8; TCP_HEADER_LEN]) -> T) -> Option<T> {
-        if let Some(header) = self.linear().get(self.transport..) {
-            if let Some(header) = header.first_chunk() {
-                return Some(f(header));
-            }
+    fn tcp_header<T>(&self, f: impl FnOnce(TcpHeader<'_>) -> T) -> Option<T> {
+        if let Some(header) = self.tcp_header_in(self.linear()) {
+            return Some(f(header));
         }
         let mut header = [0; TCP_HEADER_LEN];
-        self.copy(self.transport, &mut header).then(|| f(&header))
+        self.copy(self.transport, &mut header)
+            .then(|| f(TcpHeader(&header)))
     }
 
-    /// The packet's TCP segment and its payload, which may be empty here, where all of its header lies
-    /// in the packet's own buffer and the payload in one piece, which is the usual case.
+    /// The packet's TCP header and its payload, if all of the packet lies in its own buffer.
     #[inline]
-    pub(crate) fn tcp_payload(&self) -> Option<(TcpSegment, &[u8])> {
-        let linear = self.linear();
-        let header: &[u8; TCP_HEADER_LEN] = linear.get(self.transport..)?.first_chunk()?;
-        // RFC 9293 section 3.1: sequence number at byte 4, data offset in byte 12.
-        let &[_, _, _, _, s0, s1, s2, s3, _, _, _, _, data_offset, ..] = header;
-        let offset = self.transport.wrapping_add(tcp_header_len(data_offset));
-        let bytes = if linear.len() == self.len() {
-            linear.get(offset..)?
-        } else {
-            self.fragment(offset)?
-        };
-        let segment = TcpSegment {
-            seq: u32::from_be_bytes([s0, s1, s2, s3]),
-            offset,
-            len: bytes.len(),
-        };
-        Some((segment, bytes))
+    pub(crate) fn tcp_in_buffer(&self) -> Option<(TcpHeader<'_>, &[u8])> {
+        let bytes = self.whole()?;
+        let header = self.tcp_header_in(bytes)?;
+        let offset = self.transport.wrapping_add(header.len());
+        Some((header, bytes.get(offset..)?))
+    }
+
+    /// The same, and the offset of the payload, with that in one piece, in the buffer or not.
+    #[inline]
+    pub(crate) fn tcp_in_place(&self) -> Option<(TcpHeader<'_>, usize, &[u8])> {
+        let header = self.tcp_header_in(self.linear())?;
+        let offset = self.transport.wrapping_add(header.len());
+        Some((header, offset, self.in_place(offset)?))
+    }
+
+    /// The TCP header if it is in `bytes`, which begin as the packet does.
+    #[inline]
+    fn tcp_header_in<'b>(&self, bytes: &'b [u8]) -> Option<TcpHeader<'b>> {
+        let end = self.transport.wrapping_add(TCP_HEADER_LEN);
+        bytes.get(self.transport..end)?.first_chunk().map(TcpHeader)
     }
 
     /// Whether the packet opens a TCP connection.
     pub(crate) fn is_syn(&self) -> bool {
-        // RFC 9293 section 3.1: the flags are in byte 13.
-        const SYN: u8 = 2;
-        let flags = self.tcp_header(|&[_, _, _, _, _, _, _, _, _, _, _, _, _, flags, ..]| flags);
-        flags.is_some_and(|flags| flags & SYN != 0)
+        self.tcp_header(|header| header.is_syn()) == Some(true)
     }
 
     /// The packet's TCP segment; [`None`] if it has no payload or is not whole.
     #[inline]
     pub(crate) fn tcp(&self) -> Option<TcpSegment> {
-        let [s0, s1, s2, s3, data_offset] = self.tcp_header(
-            |&[_, _, _, _, s0, s1, s2, s3, _, _, _, _, data_offset, ..]| {
-                [s0, s1, s2, s3, data_offset]
-            },
-        )?;
-        let offset = self.transport.wrapping_add(tcp_header_len(data_offset));
+        let (seq, header_len) = self.tcp_header(|header| (header.seq(), header.len()))?;
+        let offset = self.transport.wrapping_add(header_len);
         match self.len().checked_sub(offset) {
             None | Some(0) => None,
-            Some(len) => Some(TcpSegment {
-                seq: u32::from_be_bytes([s0, s1, s2, s3]),
-                offset,
-                len,
-            }),
+            Some(len) => Some(TcpSegment { seq, offset, len }),
         }
     }
 
@@ -249,9 +244,30 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// The length of a TCP header in bytes, by its byte 12: counted in words of four bytes, in the upper
-/// half.
-#[inline]
-fn tcp_header_len(data_offset: u8) -> usize {
-    usize::from(data_offset >> 4).wrapping_mul(4)
+/// A TCP header, without its options, RFC 9293 section 3.1.
+#[derive(Clone, Copy)]
+pub(crate) struct TcpHeader<'a>(&'a [u8; TCP_HEADER_LEN]);
+
+impl TcpHeader<'_> {
+    /// The sequence number, in host byte order.
+    #[inline]
+    pub(crate) fn seq(self) -> u32 {
+        let &[_, _, _, _, a, b, c, d, ..] = self.0;
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    /// The length with options in bytes: in the upper half of byte 12, counted in words of four.
+    #[inline]
+    fn len(self) -> usize {
+        let &[_, _, _, _, _, _, _, _, _, _, _, _, data_offset, ..] = self.0;
+        usize::from(data_offset >> 4).wrapping_mul(4)
+    }
+
+    /// Whether it opens a connection.
+    #[inline]
+    fn is_syn(self) -> bool {
+        const SYN: u8 = 2;
+        let &[_, _, _, _, _, _, _, _, _, _, _, _, _, flags, ..] = self.0;
+        flags & SYN != 0
+    }
 }

@@ -9,7 +9,6 @@ use super::{
     Conn,
     Helper,
     Packet,
-    TcpSegment,
     Verdict, //
 };
 use crate::proto::{
@@ -22,6 +21,7 @@ use crate::proto::{
     },
     Cursor,
     Direction,
+    Glance,
     LineSession,
     OpenLine,
     Segment,
@@ -39,7 +39,7 @@ pub(crate) trait LineHelper: Helper<State: LineSession> {
         packet: &mut Packet<'_>,
         conn: &Conn<'_, Self::State>,
         place: Place,
-        found: <Self::State as LineSession>::Found,
+        found: &<Self::State as LineSession>::Found,
     ) -> Outcome;
 
     /// Counts segments that are held back until they come in one piece.
@@ -73,63 +73,98 @@ impl Place {
 }
 
 /// Looks at each line of the packet.
+///
+/// Packet and connection go on by value, and from the last call of each function: so the way of most
+/// packets needs no memory of its own.
 #[inline]
-pub(crate) fn look<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::State>) -> Verdict {
-    let session = conn.state();
-    let direction = conn.direction();
-    if session.ignores(direction) {
+pub(crate) fn look<H: LineHelper>(
+    packet: Packet<'_>,
+    conn: Conn<'_, H::State>,
+    direction: Direction,
+) -> Verdict {
+    if conn.state().ignores(direction) {
         return Verdict::Accept;
     }
-    // With copies where it is not the usual case: so that keeps its own in registers.
-    match packet.tcp_payload() {
-        Some((_, [])) => Verdict::Accept,
-        Some((tcp, bytes)) if session.is_usual(direction, tcp.seq, bytes) => Verdict::Accept,
-        Some((tcp, _)) => look_closer::<H>(&mut packet.again(), &conn.again(), tcp),
-        None => look_split::<H>(&mut packet.again(), &conn.again()),
+    let Some((header, bytes)) = packet.tcp_in_buffer() else {
+        return look_outside::<H>(packet, conn);
+    };
+    if bytes.is_empty() {
+        // Not for a closer look: there are many of them.
+        return Verdict::Accept;
+    }
+    match conn.state().glance(direction, bytes, || header.seq()) {
+        Glance::Usual => Verdict::Accept,
+        Glance::Line => look_at_line::<H>(packet, conn),
+        Glance::Closer => look_closer::<H>(packet, conn),
+    }
+}
+
+/// The same for a packet that does not lie in its own buffer.
+#[inline(never)]
+fn look_outside<H: LineHelper>(packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
+    let Some((header, _, bytes)) = packet.tcp_in_place() else {
+        return look_split::<H>(packet, conn);
+    };
+    match conn
+        .state()
+        .glance(conn.direction(), bytes, || header.seq())
+    {
+        Glance::Usual => Verdict::Accept,
+        Glance::Line => look_at_line::<H>(packet, conn),
+        Glance::Closer => look_closer::<H>(packet, conn),
+    }
+}
+
+/// The same for a segment that begins with a line of interest.
+#[inline(never)]
+fn look_at_line<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
+    let Some((header, offset, _)) = packet.tcp_in_place() else {
+        return Verdict::Accept;
+    };
+    let seq = header.seq();
+    let mut on = OnPacket::<H> {
+        packet: &mut packet,
+        conn: &conn,
+        offset,
+    };
+    match walk::one(conn.state(), conn.direction(), seq, &mut on) {
+        Some(walked) => finish::<H>(&conn, walked),
+        None => look_closer::<H>(packet, conn),
     }
 }
 
 /// The same for a segment that is not like most.
 #[inline(never)]
-fn look_closer<H: LineHelper>(
-    packet: &mut Packet<'_>,
-    conn: &Conn<'_, H::State>,
-    tcp: TcpSegment,
-) -> Verdict {
+fn look_closer<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
     const { assert!(<H::State as LineSession>::LINE_MAX <= walk::WINDOW) };
-    let session = conn.state();
-    let direction = conn.direction();
-    let Some(bytes) = packet.in_place(tcp.offset) else {
+    let Some((header, offset, bytes)) = packet.tcp_in_place() else {
         return Verdict::Accept;
     };
+    let seq = header.seq();
+    let session = conn.state();
+    let direction = conn.direction();
+    if bytes.is_empty() || session.is_usual(direction, seq, bytes) {
+        return Verdict::Accept;
+    }
     let segment = Segment {
-        seq: tcp.seq,
-        len: tcp.len,
+        seq,
+        len: bytes.len(),
         ends_in_newline: bytes.last() == Some(&b'\n'),
     };
     let mut cursor = session.enter(direction, segment);
     if session.kept().is_any() || cursor.gap().is_some() {
-        return look_again::<H>(packet, conn, tcp.offset, segment, cursor);
+        return look_again::<H>(&mut packet, &conn, offset, segment, cursor);
     }
     match session.next(direction, bytes, &mut cursor) {
-        Some(found) if H::State::is_last(&cursor, bytes) => {
-            let mut on = OnPacket::<H> {
-                packet,
-                conn,
-                offset: tcp.offset,
-            };
-            let walked = walk::one(session, direction, segment, &mut on, cursor, found);
-            finish::<H>(conn, walked)
-        }
-        None if !cursor.is_open(tcp.len) => Verdict::Accept,
-        found => look_on::<H>(packet, conn, tcp.offset, segment, cursor, found),
+        None if !cursor.is_open(segment.len) => Verdict::Accept,
+        found => look_on::<H>(&mut packet, &conn, offset, segment, cursor, found),
     }
 }
 
 /// The same for a payload that is in several pieces.
 #[cold]
 #[inline(never)]
-fn look_split<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::State>) -> Verdict {
+fn look_split<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
     let Some(tcp) = packet.tcp() else {
         return Verdict::Accept;
     };
@@ -142,7 +177,7 @@ fn look_split<H: LineHelper>(packet: &mut Packet<'_>, conn: &Conn<'_, H::State>)
         ends_in_newline: last == b"\n",
     };
     let cursor = conn.state().enter(conn.direction(), segment);
-    look_again::<H>(packet, conn, tcp.offset, segment, cursor)
+    look_again::<H>(&mut packet, &conn, tcp.offset, segment, cursor)
 }
 
 /// The same where something was kept, or may have to be.
@@ -236,8 +271,8 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
         self.packet.window(self.offset.saturating_add(at), buffer)
     }
 
-    fn found(&mut self, found: <H::State as LineSession>::Found, at: usize, seq: u32) -> Made {
-        let start = H::State::span(&found).start();
+    fn found(&mut self, found: &<H::State as LineSession>::Found, at: usize, seq: u32) -> Made {
+        let start = H::State::span(found).start();
         let place = Place {
             base: self.offset.wrapping_add(at).wrapping_sub(start),
             // CAST: Sequence numbers wrap.

@@ -104,23 +104,39 @@ impl Lines {
     /// which is the usual case. False, and nothing noted, if it does not.
     #[inline(always)]
     pub(super) fn go_on(&self, seq: u32, len: usize) -> bool {
-        let Ok(back) = u16::try_from(len) else {
-            return false;
-        };
-        let old = Starts::unpack(self.0.load(Relaxed));
-        if old.newest != seq || old.seen != 1 {
-            return false;
+        let is_next = self.is_next(seq, len);
+        if is_next {
+            self.note_next(seq, len);
         }
-        // As `Starts::pack` does it, without taking it to pieces.
-        let newest = seq.wrapping_add(u32::from(back));
-        let new = u64::from(newest) | (u64::from(back) << 32) | (1 << 48);
-        self.0.store(new, Relaxed);
-        true
+        is_next
     }
 
-    /// Forgets the segment that `cursor` was returned for, since it is dropped: it will come again.
-    pub(super) fn undo(&self, cursor: &Cursor) {
-        self.0.store(cursor.before, Relaxed);
+    /// Whether a segment of `len` bytes at `seq` goes on where the last one ended, in a newline.
+    #[inline(always)]
+    pub(super) fn is_next(&self, seq: u32, len: usize) -> bool {
+        let word = self.0.load(Relaxed);
+        // As `Starts::unpack` does it. CAST: The lower half.
+        word as u32 == seq && word >> 48 == 1 && len <= usize::from(u16::MAX)
+    }
+
+    /// Notes such a segment, which ends in a newline, too.
+    #[inline(always)]
+    pub(super) fn note_next(&self, seq: u32, len: usize) {
+        let len = length(len);
+        // As `Starts::pack` does it, without taking it to pieces.
+        let new = u64::from(seq.wrapping_add(len)) | (u64::from(len) << 32) | (1 << 48);
+        self.0.store(new, Relaxed);
+    }
+
+    /// What is known, for [`Self::undo`].
+    #[inline]
+    pub(super) fn known(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    /// Forgets a segment, since it is dropped: it will come again. `before` is what was known before.
+    pub(super) fn undo(&self, before: u64) {
+        self.0.store(before, Relaxed);
     }
 
     /// Notes that all has been seen before the sequence number `end`, which had been missing.

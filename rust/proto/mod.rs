@@ -37,6 +37,7 @@ pub use self::{
     lines::Lines,
     open_line::OpenLine,
     session::{
+        Glance,
         Kept,
         LineSession,
         Segment, //

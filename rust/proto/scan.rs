@@ -80,6 +80,53 @@ pub(super) const fn everywhere(byte: u8) -> usize {
     usize::from_le_bytes([byte; BYTES])
 }
 
+/// Tells whether `bytes` look as if none were less than `LIMIT`, at most 128: true is certain, while
+/// false may only mean that they are few or that not all are ASCII.
+///
+/// It takes half of the time that certainty would.
+#[inline(always)]
+pub(super) fn seems_free_of_less_than<const LIMIT: u8>(bytes: &[u8]) -> bool {
+    let mut tops = 0;
+    if bytes.len() >= 4 * BYTES {
+        tops |= borrows::<LIMIT>(last::<{ 4 * BYTES }>(bytes));
+        let mut rest = bytes;
+        while let Some((first, tail)) = rest.split_first_chunk::<{ 4 * BYTES }>() {
+            tops |= borrows::<LIMIT>(first);
+            rest = tail;
+        }
+    } else if bytes.len() >= 2 * BYTES {
+        tops |= borrows::<LIMIT>(last::<{ 2 * BYTES }>(bytes));
+        tops |= borrows::<LIMIT>(bytes.get(..2 * BYTES).unwrap_or_default());
+    } else if bytes.len() >= BYTES {
+        tops |= borrows::<LIMIT>(last::<BYTES>(bytes));
+        tops |= borrows::<LIMIT>(bytes.get(..BYTES).unwrap_or_default());
+    } else {
+        return false;
+    }
+    tops & TOPS == 0
+}
+
+/// Returns the last `LEN` bytes, of as many or more.
+#[inline(always)]
+fn last<const LEN: usize>(bytes: &[u8]) -> &[u8] {
+    let start = bytes.len().wrapping_sub(LEN);
+    bytes.get(start..).unwrap_or_default()
+}
+
+/// Returns a word with the top bit of a byte if one in the same place of `words` is less than
+/// `LIMIT`, among others.
+#[inline(always)]
+fn borrows<const LIMIT: u8>(words: &[u8]) -> usize {
+    // Such a byte borrows from the next one, which gives it the top bit.
+    let limits = const { usize::from_le_bytes([LIMIT; BYTES]) };
+    let mut tops = 0;
+    for word in words.chunks_exact(BYTES) {
+        let word = word.first_chunk().copied().unwrap_or_default();
+        tops |= usize::from_le_bytes(word).wrapping_sub(limits);
+    }
+    tops
+}
+
 /// Tells whether any of the bytes is a newline.
 #[inline]
 pub(super) fn has_newline(bytes: &[u8]) -> bool {

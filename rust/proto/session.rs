@@ -30,6 +30,20 @@ pub struct Segment {
     pub ends_in_newline: bool,
 }
 
+/// What a first look at a segment says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+pub enum Glance {
+    /// It is like most: it goes on where the last one ended, ends in a newline, and has nothing of
+    /// interest. That was noted; there is nothing else to do.
+    Usual,
+    /// It ends in a newline, and begins with a line that is probably of interest, which may be all
+    /// there is to it, see [`walk::one`](super::walk::one).
+    Line,
+    /// It has to be looked at closely.
+    Closer,
+}
+
 /// What is kept for a connection of a protocol that talks in lines.
 ///
 /// It is a set of atomics, so that packets of one connection need no lock. Where two are looked at
@@ -56,10 +70,18 @@ pub trait LineSession: Sync + 'static {
         false
     }
 
-    /// Whether a segment at `seq`, of which `bytes` is the payload, is one like most: it goes on
-    /// where the last one ended, ends in a newline, and has nothing of interest. If so takes note of
-    /// it; there is nothing else to do then.
+    /// Takes a first look at a segment of which `bytes` is the payload, and `seq` tells the sequence
+    /// number when it is time to know it.
+    fn glance(&self, direction: Direction, bytes: &[u8], seq: impl FnOnce() -> u32) -> Glance;
+
+    /// Tells after a closer look whether a segment is like most, see [`Glance::Usual`].
     fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool;
+
+    /// Returns what is of interest in the first line of a segment of which [`Self::glance`] said that
+    /// it is [`Glance::Line`], if there is nothing else: [`None`] if it has to be looked at closely.
+    ///
+    /// To be called for segments that begin a line.
+    fn only(&self, direction: Direction, bytes: &[u8]) -> Option<Option<Self::Found>>;
 
     /// Takes note of a segment and returns a cursor at its beginning for [`Self::next`].
     ///
@@ -82,10 +104,6 @@ pub trait LineSession: Sync + 'static {
     ///
     /// It takes time linear in the length of `bytes` behind the cursor.
     fn next(&self, direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Self::Found>;
-
-    /// Whether nothing more is to be found in `bytes` behind what was found at `cursor`, without
-    /// looking closely: if not, [`Self::next`] tells.
-    fn is_last(cursor: &Cursor, bytes: &[u8]) -> bool;
 
     /// Where in the bytes it stands, and is rewritten.
     fn span(found: &Self::Found) -> Span;

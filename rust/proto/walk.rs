@@ -51,7 +51,7 @@ pub trait Payload<S: LineSession> {
 
     /// Acts on what was found, of which the span stands at offset `at` of the payload as it is now,
     /// and began at sequence number `seq`.
-    fn found(&mut self, found: S::Found, at: usize, seq: u32) -> Made;
+    fn found(&mut self, found: &S::Found, at: usize, seq: u32) -> Made;
 
     /// Whether what is found may have to be rewritten.
     fn is_rewritten(&self) -> bool;
@@ -117,25 +117,47 @@ pub fn walk<S: LineSession, P: Payload<S>>(
     finish(session, direction, &cursor, walked)
 }
 
-/// The same for a segment in which there is nothing but `found`.
-#[inline]
+/// The same instead of all that for a segment at `seq` of which [`LineSession::glance`] said that its
+/// first line matters; [`None`] if it has to be looked at closely.
+#[inline(always)]
 pub fn one<S: LineSession, P: Payload<S>>(
     session: &S,
     direction: Direction,
-    segment: Segment,
+    seq: u32,
     payload: &mut P,
-    cursor: Cursor,
-    found: S::Found,
-) -> Walked {
-    let mut walk = Walk::new(segment);
-    let start = S::span(&found).start();
-    let seq = segment.seq.wrapping_add(length(start));
-    match payload.found(found, start, seq) {
-        Made::Unchanged => {}
-        Made::Rewritten(by) => walk.grow(seq, by),
-        Made::Lost => return finish(session, direction, &cursor, walk.drop()),
+) -> Option<Walked> {
+    let Window {
+        bytes,
+        is_last: true,
+    } = payload.window(0, &mut [])
+    else {
+        return None;
+    };
+    let lines = session.lines(direction);
+    if session.kept().is_any() || !lines.is_next(seq, bytes.len()) {
+        return None;
     }
-    walk.done
+    let found = session.only(direction, bytes)?;
+    let before = lines.known();
+    lines.note_next(seq, bytes.len());
+    let mut walked = Walked {
+        is_dropped: false,
+        growth: 0,
+        changed: seq,
+    };
+    if let Some(found) = found {
+        let start = S::span(&found).start();
+        walked.changed = seq.wrapping_add(length(start));
+        match payload.found(&found, start, walked.changed) {
+            Made::Unchanged => {}
+            Made::Rewritten(by) => walked.growth = by,
+            Made::Lost => {
+                lines.undo(before);
+                walked.is_dropped = true;
+            }
+        }
+    }
+    Some(walked)
 }
 
 fn finish<S: LineSession>(
@@ -145,7 +167,7 @@ fn finish<S: LineSession>(
     walked: Walked,
 ) -> Walked {
     if walked.is_dropped {
-        session.lines(direction).undo(cursor);
+        session.lines(direction).undo(cursor.before);
     }
     walked
 }
@@ -168,7 +190,7 @@ fn through<S: LineSession, P: Payload<S>>(
         if let Some(found) = found {
             let start = S::span(&found).start();
             let at_seq = seq.wrapping_add(length(start));
-            match payload.found(found, base.saturating_add(start), at_seq) {
+            match payload.found(&found, base.saturating_add(start), at_seq) {
                 Made::Unchanged => {}
                 Made::Rewritten(by) => {
                     cursor.grow(by);
@@ -354,7 +376,7 @@ fn put_together<S: LineSession, P: Payload<S>>(
             if !is_whole && payload.is_rewritten() {
                 return Err(line.hold(segment.seq, segment.len, Some(seq)));
             }
-            match payload.found(found, start.saturating_add_signed(walk.growth()), seq) {
+            match payload.found(&found, start.saturating_add_signed(walk.growth()), seq) {
                 Made::Unchanged => {}
                 Made::Rewritten(by) => walk.grow(seq, by),
                 Made::Lost => return Err(Hold::Drop),

@@ -15,6 +15,7 @@ use conntrack_proto::{
         Original,
         Reply, //
     },
+    Glance,
     LineSession, //
 };
 
@@ -57,7 +58,8 @@ impl Talk {
     }
 
     fn say_at(&mut self, direction: Direction, seq: u32, text: &str) -> Vec<Result<u16, Refusal>> {
-        if self.session.is_usual(direction, seq, text.as_bytes()) {
+        let usual = self.session.glance(direction, text.as_bytes(), || seq) == Glance::Usual;
+        if usual || self.session.is_usual(direction, seq, text.as_bytes()) {
             return Vec::new();
         }
         let found = segment(&mut self.session, direction, seq, text.as_bytes());

@@ -132,7 +132,7 @@ impl<A: Copy> Slot<A> {
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
         base: usize,
-        found: A,
+        found: &A,
         wanted: NonZeroU16,
         expectation: &Expectation,
     ) -> Option<Outcome> {
@@ -148,7 +148,7 @@ impl<A: Copy> Slot<A> {
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
         base: usize,
-        found: A,
+        found: &A,
         port: NonZeroU16,
     ) -> Option<Outcome> {
         self.call(packet, conn, base, found, port, None)
@@ -159,7 +159,7 @@ impl<A: Copy> Slot<A> {
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
         base: usize,
-        found: A,
+        found: &A,
         port: NonZeroU16,
         exp: Option<NonNull<bindings::nf_conntrack_expect>>,
     ) -> Option<Outcome> {
@@ -183,7 +183,7 @@ impl<A: Copy> Slot<A> {
                 conn.as_ptr(),
                 conn.info(),
                 base,
-                &found,
+                found,
                 port,
                 exp,
                 &mut outcome,

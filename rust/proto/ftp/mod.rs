@@ -28,6 +28,7 @@ use super::{
     scan,
     Cursor,
     Direction,
+    Glance,
     Kept,
     LineSession,
     Reject,
@@ -249,18 +250,56 @@ impl LineSession for Session {
         self.dialogue.clear();
     }
 
-    #[inline]
-    fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
+    #[inline(always)]
+    fn glance(&self, direction: Direction, bytes: &[u8], seq: impl FnOnce() -> u32) -> Glance {
+        if self.dialogue.is_special() {
+            // Text in clear ends in a newline.
+            return match bytes {
+                [.., b'\n'] => Glance::Closer,
+                _ if self.dialogue.is_silent() => Glance::Usual,
+                _ => Glance::Closer,
+            };
+        }
         let [head @ .., b'\n'] = bytes else {
-            return false;
+            return Glance::Closer;
         };
+        if seems_of_interest(direction, bytes) {
+            return Glance::Line;
+        }
+        if !scan::seems_free_of_less_than::<{ b'\n' + 1 }>(head)
+            || self.kept.is_any()
+            || !self.lines(direction).go_on(seq(), bytes.len())
+        {
+            return Glance::Closer;
+        }
+        Glance::Usual
+    }
+
+    fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
         if self.dialogue.is_special() {
             return self.dialogue.is_silent() && !self.dialogue.is_plain(bytes);
         }
-        !self.kept.is_any()
-            && classify(direction, bytes).is_err()
-            && (!scan::has_newline(head) || are_of_no_interest(direction, bytes))
+        bytes.last() == Some(&b'\n')
+            && !self.kept.is_any()
+            && are_of_no_interest(direction, bytes)
             && self.lines(direction).go_on(seq, bytes.len())
+    }
+
+    #[inline]
+    fn only(&self, direction: Direction, bytes: &[u8]) -> Option<Option<Announcement>> {
+        match classify(direction, bytes).ok()? {
+            Line::Announcement(kind) => {
+                let found = parse::arguments(kind, bytes, 0).ok()?;
+                is_last_line(bytes, found.span.end()).then_some(Some(found))
+            }
+            Line::Command(command) => {
+                if !is_last_line(bytes, 0) {
+                    return None;
+                }
+                self.dialogue.command(command, bytes).ok()?;
+                Some(None)
+            }
+        }
     }
 
     fn enter(&self, direction: Direction, segment: Segment) -> Cursor {
@@ -301,11 +340,6 @@ impl LineSession for Session {
         }
     }
 
-    #[inline]
-    fn is_last(cursor: &Cursor, bytes: &[u8]) -> bool {
-        matches!(bytes.get(cursor.offset..), Some([head @ .., b'\n']) if !scan::has_newline(head))
-    }
-
     fn span(found: &Announcement) -> Span {
         found.span
     }
@@ -320,6 +354,13 @@ impl Default for Session {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Tells whether the line of which `from` is the offset of some byte is the last in `bytes`, which end
+/// in a newline.
+#[inline]
+fn is_last_line(bytes: &[u8], from: usize) -> bool {
+    matches!(bytes.get(from..), Some([rest @ .., _]) if !scan::has_newline(rest))
 }
 
 /// Tells whether no line in `bytes`, which end with one, is of interest by its first bytes.
@@ -357,6 +398,26 @@ fn classify(direction: Direction, line: &[u8]) -> Result<Line, Reject> {
         Ok(kind) => Ok(Line::Announcement(kind)),
         Err(Reject::NotOurs) if direction == Direction::Original => command(line),
         Err(reject) => Err(reject),
+    }
+}
+
+const RT: u32 = u32::from_le_bytes(*b"rt\0\0");
+const SV: u32 = u32::from_le_bytes(*b"sv\0\0");
+const TH: u32 = u32::from_le_bytes(*b"th\0\0");
+
+/// Tells whether a line may be one that [`classify`] knows. Few others look like them.
+#[inline(always)]
+fn seems_of_interest(direction: Direction, line: &[u8]) -> bool {
+    let Some(word) = line.first_chunk() else {
+        return true;
+    };
+    match direction {
+        // `PORT`, `EPRT`; `PASV` and all the others; `AUTH`. Capitals are made small.
+        Direction::Original => {
+            let end = (u32::from_le_bytes(*word) | 0x2020_2020) >> 16;
+            matches!(end, RT | SV | TH)
+        }
+        Direction::Reply => matches!(word, b"227 " | b"229 "),
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
         scan,
         Cursor,
         Direction,
+        Glance,
         Kept,
         LineSession,
         Reject,
@@ -111,12 +112,16 @@ impl Session {
             cursor.go(bytes.len(), Place::Start);
             return None;
         }
-        let mut found = find(direction, bytes, cursor)?;
+        find(direction, bytes, cursor).map(|found| self.complete(found))
+    }
+
+    /// Adds what the other side was told in its place.
+    fn complete(&self, mut found: Announcement) -> Announcement {
         found.instead = match found.kind {
             Kind::Offer | Kind::Accept => self.told().told(found.port),
             Kind::Resume => self.told().offered(found.port),
         };
-        Some(found)
+        found
     }
 }
 
@@ -139,13 +144,39 @@ impl LineSession for Session {
         direction == Direction::Reply && self.told.load(Relaxed) == 0
     }
 
-    #[inline]
+    #[inline(always)]
+    fn glance(&self, direction: Direction, bytes: &[u8], seq: impl FnOnce() -> u32) -> Glance {
+        let [.., b'\n'] = bytes else {
+            return Glance::Closer;
+        };
+        // Without a delimiter there is no DCC.
+        if !scan::seems_free_of_less_than::<{ DELIMITER + 1 }>(bytes) {
+            return Glance::Line;
+        }
+        if self.kept.is_any() || !self.lines(direction).go_on(seq(), bytes.len()) {
+            return Glance::Closer;
+        }
+        Glance::Usual
+    }
+
     fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
         bytes.last() == Some(&b'\n')
             && !self.kept.is_any()
-            // Without a delimiter there is no DCC.
             && !scan::has_0_or_1(bytes)
             && self.lines(direction).go_on(seq, bytes.len())
+    }
+
+    #[inline]
+    fn only(&self, direction: Direction, bytes: &[u8]) -> Option<Option<Announcement>> {
+        let text = message::text(bytes, 0).ok()?;
+        let dcc = dcc::parse(direction, bytes, text).ok()?;
+        let [rest @ .., _] = bytes.get(dcc.span.end()..)? else {
+            return None;
+        };
+        if scan::has_newline(rest) || dcc::is_in(rest) {
+            return None;
+        }
+        Some(dcc.announcement().map(|found| self.complete(found)))
     }
 
     fn enter(&self, direction: Direction, segment: Segment) -> Cursor {
@@ -171,14 +202,6 @@ impl LineSession for Session {
         cursor: &mut Cursor,
     ) -> Option<Announcement> {
         self.find(direction, bytes, cursor)
-    }
-
-    #[inline]
-    fn is_last(cursor: &Cursor, bytes: &[u8]) -> bool {
-        matches!(
-            bytes.get(cursor.offset..),
-            Some([head @ .., b'\n']) if !scan::has_newline(head) && !dcc::is_in(head)
-        )
     }
 
     fn span(found: &Announcement) -> Span {

@@ -20,6 +20,7 @@ use conntrack_proto::{
         WINDOW, //
     },
     Direction,
+    Glance,
     LineSession,
     OpenLine,
     Segment,
@@ -256,15 +257,15 @@ impl<S: Talk> Stream<S> {
             ends_in_newline: bytes.last() == Some(&b'\n'),
         };
         let session = &self.session;
-        if session.ignores(direction)
-            || !self.options.is_in_windows && session.is_usual(direction, seq, bytes)
-        {
+        if session.ignores(direction) {
             return Vec::new();
         }
-        let mut cursor = session.enter(direction, segment);
-        let is_special = self.kept.iter().any(Option::is_some)
-            || cursor.gap().is_some()
-            || self.options.is_in_windows;
+        // A segment in pieces is looked at closely at once.
+        let glance = if self.options.is_in_windows {
+            Glance::Closer
+        } else {
+            session.glance(direction, bytes, || seq)
+        };
         let mut on = OnSegment {
             session,
             kept: &mut self.kept[index(direction)],
@@ -274,6 +275,21 @@ impl<S: Talk> Stream<S> {
             is_in_windows: self.options.is_in_windows,
             all: Vec::new(),
         };
+        let quickly = match glance {
+            Glance::Usual => return Vec::new(),
+            Glance::Line => walk::one(session, direction, seq, &mut on),
+            Glance::Closer => None,
+        };
+        if let Some(walked) = quickly {
+            assert!(!walked.is_dropped && walked.growth == 0);
+            return on.all;
+        }
+        if !self.options.is_in_windows && session.is_usual(direction, seq, bytes) {
+            return Vec::new();
+        }
+        let mut cursor = session.enter(direction, segment);
+        let is_special =
+            session.kept().is_any() || cursor.gap().is_some() || self.options.is_in_windows;
         let walked = if is_special {
             walk::again(session, direction, segment, &mut on, cursor)
         } else {
@@ -318,8 +334,8 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
         }
     }
 
-    fn found(&mut self, found: S::Found, at: usize, seq: u32) -> Made {
-        let span: Span = S::span(&found);
+    fn found(&mut self, found: &S::Found, at: usize, seq: u32) -> Made {
+        let span: Span = S::span(found);
         assert!(span.len() > 0);
         // What is not whole in this segment has no place in it.
         if let Some(text) = self.bytes.get(at..).and_then(|rest| rest.get(..span.len())) {
@@ -327,7 +343,7 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
         }
         // Those that a kept line begins with are at most as many as it has bytes.
         assert!(self.all.len() < self.bytes.len() + WINDOW);
-        self.all.push(self.session.describe(&found, seq));
+        self.all.push(self.session.describe(found, seq));
         Made::Unchanged
     }
 

@@ -15,6 +15,7 @@ use conntrack_proto::{
         Window, //
     },
     Direction,
+    Glance,
     LineSession,
     OpenLine,
     Segment, //
@@ -71,18 +72,31 @@ impl<S: Found> Firewall<S> {
             ends_in_newline: bytes.last() == Some(&b'\n'),
         };
         let session = std::mem::replace(&mut self.session, S::NEW);
-        if session.ignores(direction) || session.is_usual(direction, seq, bytes) {
-            self.session = session;
-            return Some(bytes.to_vec());
-        }
-        let cursor = session.enter(direction, segment);
         let mut on = OnSegment {
             firewall: self,
             session: &session,
             direction,
             bytes: bytes.to_vec(),
         };
-        let walked: Walked = walk::again(&session, direction, segment, &mut on, cursor);
+        // As the module's stream.rs does it.
+        let glance = if session.ignores(direction) {
+            Glance::Usual
+        } else {
+            session.glance(direction, bytes, || seq)
+        };
+        let quickly = match glance {
+            Glance::Usual => Some(UNCHANGED),
+            Glance::Line => walk::one(&session, direction, seq, &mut on),
+            Glance::Closer => None,
+        };
+        let walked = match quickly {
+            Some(walked) => walked,
+            None if session.is_usual(direction, seq, bytes) => UNCHANGED,
+            None => {
+                let cursor = session.enter(direction, segment);
+                walk::again(&session, direction, segment, &mut on, cursor)
+            }
+        };
         let passed = on.bytes;
         self.session = session;
         if walked.is_dropped {
@@ -94,6 +108,12 @@ impl<S: Found> Firewall<S> {
         Some(passed)
     }
 }
+
+const UNCHANGED: Walked = Walked {
+    is_dropped: false,
+    growth: 0,
+    changed: 0,
+};
 
 struct OnSegment<'a, S> {
     firewall: &'a mut Firewall<S>,
@@ -123,15 +143,15 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
         }
     }
 
-    fn found(&mut self, found: S::Found, at: usize, seq: u32) -> Made {
-        self.firewall.seen.push((seq, S::port(&found).get()));
+    fn found(&mut self, found: &S::Found, at: usize, seq: u32) -> Made {
+        self.firewall.seen.push((seq, S::port(found).get()));
         if !self.firewall.is_nat {
             return Made::Unchanged;
         }
-        let Some(text) = self.session.replacement(&found, seq) else {
+        let Some(text) = self.session.replacement(found, seq) else {
             return Made::Unchanged;
         };
-        let end = at + S::span(&found).len();
+        let end = at + S::span(found).len();
         let growth = text.len() as i32 - (end - at) as i32;
         self.bytes.splice(at..end, text);
         Made::Rewritten(growth)
