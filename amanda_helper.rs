@@ -152,10 +152,8 @@ fn expect(
     told: &mut Told,
 ) -> Outcome {
     count::conntrack::announced.count();
-    let server = conn.source_address(Direction::Original);
-    // The machine as the server knows it: NAT may lie between.
-    let machine = conn.destination_address(Direction::Original);
-    let expectation = Expectation::between(conn, Some(server), machine, L4Proto::Tcp, found.port);
+    // To the machine as the server knows it: NAT may lie between.
+    let expectation = Expectation::along(conn, Direction::Original, L4Proto::Tcp, found.port);
     // If there is no memory or no room for it the backup fails; the server tries again.
     let Some(expectation) = expectation else {
         count::conntrack::no_memory.count();

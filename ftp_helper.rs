@@ -41,7 +41,6 @@ use netfilter::{
     Helper,
     HelperModule,
     L4Proto,
-    OwnAddress,
     Packet,
     Release,
     Verdict, //
@@ -176,21 +175,16 @@ impl LineHelper for Ftp {
             );
             return Outcome::Refused;
         }
-        let opener = direction.opposite();
-        let source = conn.source_address(opener);
-        // Where the connection goes to as its opener sees it: NAT may lie between.
-        let elsewhere = foreign.map(OwnAddress::new);
-        let destination = match &elsewhere {
-            Some(address) => address.borrow(),
-            None => conn.destination_address(opener),
-        };
-        let Some(expectation) =
-            Expectation::between(conn, Some(source), destination, L4Proto::Tcp, found.port)
-        else {
+        // It goes to where its opener sees the announcer: NAT may lie between.
+        let expectation = Expectation::along(conn, direction.opposite(), L4Proto::Tcp, found.port);
+        let Some(mut expectation) = expectation else {
             // The data connection will fail, the session goes on.
             count::conntrack::no_memory.count();
             return Outcome::Refused;
         };
+        if let Some(address) = foreign {
+            expectation = expectation.to(address);
+        }
         // Somebody else's address means nothing to our NAT.
         if foreign.is_none() && conn.is_natted() {
             let outcome = match conn.state().told(found.kind, seq) {

@@ -175,8 +175,9 @@ impl LineHelper for Irc {
             );
             return Outcome::Refused;
         }
-        // From whom the connection will come only the two clients know.
-        let expectation = Expectation::between(conn, None, outside, L4Proto::Tcp, found.port);
+        let expectation = Expectation::along(conn, Direction::Reply, L4Proto::Tcp, found.port)
+            // From whom the connection will come only the two clients know.
+            .map(Expectation::from_anybody);
         // If there is no memory or no room for it the connection fails, the session goes on.
         let Some(expectation) = expectation else {
             count::conntrack::no_memory.count();

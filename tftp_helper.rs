@@ -131,13 +131,11 @@ fn split_request(packet: &Packet<'_>, offset: usize) -> Result<tftp::Request, Re
 /// Expects the transfer: from the server, from any port, to where the request came from.
 fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: tftp::Request) {
     count::conntrack::announced.count();
-    let server = conn.source_address(Direction::Reply);
-    // The client as the server knows it: NAT may lie between.
-    let client = conn.destination_address(Direction::Reply);
+    // To the client as the server knows it: NAT may lie between.
     let Some(port) = NonZeroU16::new(conn.destination_port(Direction::Reply)) else {
         return;
     };
-    let expectation = Expectation::between(conn, Some(server), client, L4Proto::Udp, port);
+    let expectation = Expectation::along(conn, Direction::Reply, L4Proto::Udp, port);
     // If there is no memory or no room for it the transfer fails; the client asks again.
     let Some(expectation) = expectation else {
         count::conntrack::no_memory.count();

@@ -21,6 +21,12 @@ pub(crate) fn is_privileged(port: NonZeroU16) -> bool {
     port.get() < FIRST_UNPRIVILEGED
 }
 
+/// Whether an `NFPROTO_*` value is that of IPv4.
+#[inline]
+pub(super) fn is_ipv4(l3num: u16) -> bool {
+    u32::from(l3num) == bindings::NFPROTO_IPV4
+}
+
 /// An address where conntrack keeps it.
 ///
 /// Reading and copying it costs more than most of what is done with it, so it stays there.
@@ -37,23 +43,7 @@ impl<'a> Address<'a> {
     pub(super) fn new(addr: &'a bindings::nf_inet_addr, l3num: u16) -> Self {
         Self {
             addr,
-            is_ipv4: u32::from(l3num) == bindings::NFPROTO_IPV4,
-        }
-    }
-
-    /// The pointer to it, for the kernel.
-    #[inline]
-    pub(super) fn as_c(self) -> &'a bindings::nf_inet_addr {
-        self.addr
-    }
-
-    /// The `AF_*`/`NFPROTO_*` value of its family.
-    #[inline]
-    pub(super) fn family(self) -> u8 {
-        if self.is_ipv4 {
-            2
-        } else {
-            10
+            is_ipv4: is_ipv4(l3num),
         }
     }
 
@@ -111,24 +101,4 @@ pub(super) fn to_c(addr: IpAddr) -> bindings::nf_inet_addr {
         IpAddr::V6(v6) => unsafe { mem::transmute::<[u8; 16], [u32; 4]>(v6.octets()) },
     };
     bindings::nf_inet_addr { all }
-}
-
-/// An address that conntrack does not keep, in its form.
-pub(crate) struct OwnAddress(bindings::nf_inet_addr, bool);
-
-impl OwnAddress {
-    /// The address `addr`.
-    #[inline]
-    pub(crate) fn new(addr: IpAddr) -> Self {
-        Self(to_c(addr), addr.is_ipv4())
-    }
-
-    /// The same as [`Address`].
-    #[inline]
-    pub(crate) fn borrow(&self) -> Address<'_> {
-        Address {
-            addr: &self.0,
-            is_ipv4: self.1,
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! Expectations: the connections that a session has announced.
 
 use super::{
-    Address,
+    address,
     Conn,
     L4Proto, //
 };
@@ -13,6 +13,7 @@ use crate::{
 };
 use core::{
     mem::ManuallyDrop,
+    net::IpAddr,
     num::NonZeroU16,
     ptr::NonNull, //
 };
@@ -30,7 +31,7 @@ use kernel::{
 /// The pointer is to an initialised expectation, and we own one reference to it.
 pub(crate) struct Expectation(NonNull<bindings::nf_conntrack_expect>);
 
-/// [`Expectation::between`] fills in all of it that is not zero. A kernel that has more fields is not
+/// [`Expectation::along`] fills in all of it that is not zero. A kernel that has more fields is not
 /// to be built for before somebody has looked at what they need.
 const _: fn(bindings::nf_conntrack_expect) = |expectation| {
     let bindings::nf_conntrack_expect {
@@ -59,29 +60,28 @@ const _: fn(bindings::nf_conntrack_expect) = |expectation| {
 };
 
 impl Expectation {
-    /// Makes an expectation of a connection from `source`, or anybody, and any port, to
-    /// `destination` and `port`.
+    /// Makes an expectation of a connection from any port of the address that packets of `direction`
+    /// come from, to `port` of the one that they go to.
     ///
-    /// The kernel knows nothing of it until [`Self::register`]. The addresses must be of one
-    /// family. [`None`] if there is no memory.
+    /// The kernel knows nothing of it until [`Self::register`]. [`None`] if there is no memory.
     ///
     /// C functions: `nf_ct_expect_alloc`, and for what it does `nf_ct_expect_init`.
     #[inline]
-    pub(crate) fn between<S>(
+    pub(crate) fn along<S>(
         master: &Conn<'_, S>,
-        source: Option<Address<'_>>,
-        destination: Address<'_>,
+        direction: Direction,
         protocol: L4Proto,
         port: NonZeroU16,
     ) -> Option<Self> {
         let ct = master.as_ptr();
         // SAFETY: `master` is valid by the invariants of `Conn`.
         let exp = NonNull::new(unsafe { bindings::nf_ct_expect_alloc(ct) })?;
-        let master_tuple = *master.tuple(Direction::Original);
+        let original: *const _ = master.tuple(Direction::Original);
+        let tuple = master.tuple(direction);
         // SAFETY: The expectation was just allocated, all zero but for its master, its time and its
         // reference, and nobody else knows it; `ct` is valid as above. All zero is right for what is
-        // not written here: flags, class (`NF_CT_EXPECT_CLASS_DEFAULT` is 0), functions, source port
-        // and the rest behind a shorter address.
+        // not written here: flags, class (`NF_CT_EXPECT_CLASS_DEFAULT` is 0), functions, the source
+        // port. Behind an address of IPv4 a tuple is clear.
         unsafe {
             let exp = exp.as_ptr();
             (*exp).event_mask = master.expect_event_mask();
@@ -91,26 +91,40 @@ impl Expectation {
             {
                 (*exp).zone = (*ct).zone;
             }
-            (*exp).master_tuple = master_tuple;
-            (*exp).tuple.src.l3num = u16::from(destination.family());
-            (*exp).tuple.dst.protonum = protocol as u8;
+            (&raw mut (*exp).master_tuple).copy_from_nonoverlapping(original, 1);
+            (*exp).tuple.src.u3 = tuple.src.u3;
+            (*exp).tuple.src.l3num = tuple.src.l3num;
+            (*exp).tuple.dst.u3 = tuple.dst.u3;
             (*exp).tuple.dst.u.all = port.get().to_be();
-            if destination.is_ipv4() {
-                (*exp).tuple.dst.u3.ip = destination.as_c().ip;
-                if let Some(source) = source {
-                    (*exp).tuple.src.u3.ip = source.as_c().ip;
-                    (*exp).mask.src.u3.ip = u32::MAX;
-                }
+            (*exp).tuple.dst.protonum = protocol as u8;
+            if address::is_ipv4(tuple.src.l3num) {
+                (*exp).mask.src.u3.ip = u32::MAX;
             } else {
-                (*exp).tuple.dst.u3 = *destination.as_c();
-                if let Some(source) = source {
-                    (*exp).tuple.src.u3 = *source.as_c();
-                    (*exp).mask.src.u3.all = [u32::MAX; 4];
-                }
+                (*exp).mask.src.u3.all = [u32::MAX; 4];
             }
         }
         // INVARIANT: It is initialised, and `nf_ct_expect_alloc` gave us the one reference.
         Some(Self(exp))
+    }
+
+    /// The same from anybody.
+    #[inline]
+    pub(crate) fn from_anybody(self) -> Self {
+        // SAFETY: By the type invariants the expectation is valid; it is not registered yet, so nobody
+        // else looks at it.
+        unsafe {
+            let exp = self.as_ptr();
+            (*exp).tuple.src.u3.all = [0; 4];
+            (*exp).mask.src.u3.all = [0; 4];
+        }
+        self
+    }
+
+    /// The same to `address`, which must be of the family that it was of.
+    pub(crate) fn to(self, address: IpAddr) -> Self {
+        // SAFETY: As in `from_anybody`.
+        unsafe { (*self.as_ptr()).tuple.dst.u3 = address::to_c(address) };
+        self
     }
 
     /// Wraps a pointer to an expectation without taking a reference.

@@ -23,11 +23,7 @@ pub(crate) mod param;
 pub(crate) mod stream;
 
 pub(crate) use self::{
-    address::{
-        is_privileged,
-        Address,
-        OwnAddress, //
-    },
+    address::{is_privileged, Address},
     conn::Conn,
     expect::Expectation,
     helper::{

@@ -23,10 +23,12 @@ use crate::proto::{
     Direction,
     Glance,
     LineSession,
+    Only,
     OpenLine,
     Segment,
     Span, //
 };
+use core::mem::MaybeUninit;
 use kernel::{
     alloc::flags::GFP_ATOMIC,
     prelude::*, //
@@ -118,18 +120,24 @@ fn look_outside<H: LineHelper>(packet: Packet<'_>, conn: Conn<'_, H::State>) -> 
 /// The same for a segment that begins with a line of interest.
 #[inline(never)]
 fn look_at_line<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
-    let Some((header, offset, _)) = packet.tcp_in_place() else {
+    let (session, direction) = (conn.state(), conn.direction());
+    let Some((header, offset, bytes)) = packet.tcp_in_place() else {
         return Verdict::Accept;
     };
-    let seq = header.seq();
-    let mut on = OnPacket::<H> {
-        packet: &mut packet,
-        conn: &conn,
-        offset,
-    };
-    match walk::one(conn.state(), conn.direction(), seq, &mut on) {
-        Some(walked) => finish::<H>(&conn, walked),
-        None => look_closer::<H>(packet, conn),
+    let (seq, len) = (header.seq(), bytes.len());
+    let mut found = MaybeUninit::uninit();
+    match walk::only(session, direction, seq, bytes, &mut found) {
+        Only::Nothing => Verdict::Accept,
+        Only::Found(found) => {
+            let mut on = OnPacket::<H> {
+                packet: &mut packet,
+                conn: &conn,
+                offset,
+            };
+            let walked = walk::one(session, direction, (seq, len), &mut on, found);
+            finish::<H>(&conn, walked)
+        }
+        Only::Closer => look_closer::<H>(packet, conn),
     }
 }
 

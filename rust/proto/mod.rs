@@ -40,6 +40,7 @@ pub use self::{
         Glance,
         Kept,
         LineSession,
+        Only,
         Segment, //
     },
     span::Span,

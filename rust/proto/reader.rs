@@ -90,11 +90,9 @@ impl<'a> Reader<'a> {
     /// first, and returns whether it is one of these.
     ///
     /// `count` is at most 128 and no bit of `first` is set in a number below it, up to a power of 2.
-    #[inline(never)]
+    #[inline]
     pub(super) fn find(&mut self, first: u8, count: u8) -> Result<bool, Reject> {
-        let (first, count) = (scan::everywhere(first), scan::everywhere(count));
-        let hits = |word| scan::below(word ^ first, count) | scan::equal::<b'\n'>(word);
-        self.rest = scan::find(self.rest, hits).unwrap_or_default();
+        self.rest = find_in(self.rest, first, count);
         Ok(self.peek()? != b'\n')
     }
 
@@ -166,78 +164,47 @@ impl<'a> Reader<'a> {
     }
 
     /// The same up to the limit of `u32`.
-    #[inline(never)]
+    #[inline]
     pub(super) fn long_number(&mut self) -> Result<u32, Reject> {
-        let (number, len) = decimal::eight(self.rest).unwrap_or_default();
-        let mut number = u64::from(number);
-        let mut rest = self.rest.get(len..).unwrap_or_default();
-        let mut has_digits = len != 0;
-        let result = loop {
-            let [next, tail @ ..] = rest else {
-                break Err(Reject::Incomplete);
-            };
-            let Some(next) = decimal::digit(*next) else {
-                break match u32::try_from(number) {
-                    Ok(number) if has_digits => Ok(number),
-                    _ => Err(Reject::Malformed),
-                };
-            };
-            // Checked with every digit, so it does not wrap.
-            number = number.wrapping_mul(10).wrapping_add(u64::from(next));
-            if number > u64::from(u32::MAX) {
-                break Err(Reject::Malformed);
-            }
-            has_digits = true;
-            rest = tail;
-        };
+        if let Some((number, len @ 1..8)) = decimal::eight(self.rest) {
+            self.pass(len);
+            return Ok(number);
+        }
+        let mut rest = self.rest;
+        let number = any_number(&mut rest);
         self.rest = rest;
-        result
+        number
     }
 
-    /// Consumes `count` numbers of 0 to 255, at most 8, with a `separator` between each two, and
-    /// puts them into the bytes of `octets`, the first on top.
-    #[inline(never)]
-    pub(super) fn octets(
-        &mut self,
-        separator: u8,
-        count: u32,
-        octets: &mut u64,
-    ) -> Result<(), Reject> {
+    /// Consumes `COUNT` numbers of 0 to 255, at most 8, with a `separator` between each two, and
+    /// returns them as the bytes of a word, the first on top.
+    #[inline(always)]
+    pub(super) fn octets<const COUNT: u32>(&mut self, separator: u8) -> Result<u64, Reject> {
         let mut rest = self.rest;
-        let (mut all, mut left) = (0, count);
-        let result = 'all: loop {
-            let [first, tail @ ..] = rest else {
-                break Err(Reject::Incomplete);
-            };
-            let Some(mut octet) = decimal::digit(*first) else {
-                break Err(Reject::Malformed);
+        let (mut all, mut left) = (0, COUNT);
+        let result = loop {
+            let (octet, tail) = match short_octet(rest) {
+                Some(octet) => octet,
+                None => match long_octet(rest) {
+                    Ok(octet) => octet,
+                    Err((reject, tail)) => {
+                        rest = tail;
+                        break Err(reject);
+                    }
+                },
             };
             rest = tail;
-            let behind = loop {
-                let [next, tail @ ..] = rest else {
-                    break 'all Err(Reject::Incomplete);
-                };
-                let Some(next) = decimal::digit(*next) else {
-                    break *next;
-                };
-                octet = octet.wrapping_mul(10).wrapping_add(next);
-                if octet > 255 {
-                    break 'all Err(Reject::Malformed);
-                }
-                rest = tail;
-            };
             all = (all << 8) | u64::from(octet);
             left = left.wrapping_sub(1);
             if left == 0 {
-                break Ok(());
+                break Ok(all);
             }
-            if behind != separator {
-                break Err(Reject::Malformed);
+            match rest {
+                [byte, tail @ ..] if *byte == separator => rest = tail,
+                _ => break Err(Reject::Malformed),
             }
-            rest = rest.get(1..).unwrap_or_default();
         };
         self.rest = rest;
-        *octets = all;
         result
     }
 
@@ -246,6 +213,83 @@ impl<'a> Reader<'a> {
     pub(super) fn consumed(&self, before: &Self) -> &'a [u8] {
         let len = before.rest.len().wrapping_sub(self.rest.len());
         before.rest.get(..len).unwrap_or_default()
+    }
+}
+
+/// See [`Reader::find`]; nothing if there is no such byte.
+#[inline(never)]
+fn find_in(bytes: &[u8], first: u8, count: u8) -> &[u8] {
+    let (first, count) = (scan::everywhere(first), scan::everywhere(count));
+    let hits = |word| scan::below(word ^ first, count) | scan::equal::<b'\n'>(word);
+    scan::find(bytes, hits).unwrap_or_default()
+}
+
+/// See [`Reader::long_number`]; for any number of digits.
+#[inline(never)]
+fn any_number(rest: &mut &[u8]) -> Result<u32, Reject> {
+    let (number, len) = decimal::eight(rest).unwrap_or_default();
+    let mut number = u64::from(number);
+    let mut has_digits = len != 0;
+    *rest = rest.get(len..).unwrap_or_default();
+    loop {
+        let [next, tail @ ..] = *rest else {
+            return Err(Reject::Incomplete);
+        };
+        let Some(next) = decimal::digit(*next) else {
+            return match u32::try_from(number) {
+                Ok(number) if has_digits => Ok(number),
+                _ => Err(Reject::Malformed),
+            };
+        };
+        // Checked with every digit, so it does not wrap.
+        number = number.wrapping_mul(10).wrapping_add(u64::from(next));
+        if number > u64::from(u32::MAX) {
+            return Err(Reject::Malformed);
+        }
+        has_digits = true;
+        *rest = tail;
+    }
+}
+
+/// Returns the number of 0 to 255 that `bytes` begin with, and what is behind it, if it has at most
+/// three digits and there are enough bytes to see that.
+#[inline(always)]
+fn short_octet(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let &[a, b, c, d] = bytes.first_chunk()?;
+    let mut octet = decimal::digit(a)?;
+    let Some(b) = decimal::digit(b) else {
+        return Some((octet, bytes.get(1..)?));
+    };
+    octet = octet.wrapping_mul(10).wrapping_add(b);
+    let Some(c) = decimal::digit(c) else {
+        return Some((octet, bytes.get(2..)?));
+    };
+    octet = octet.wrapping_mul(10).wrapping_add(c);
+    if decimal::digit(d).is_some() || octet > 255 {
+        return None;
+    }
+    Some((octet, bytes.get(3..)?))
+}
+
+/// The same in any case: with what was not consumed where there is no such number.
+#[cold]
+#[inline(never)]
+fn long_octet(bytes: &[u8]) -> Result<(u32, &[u8]), (Reject, &[u8])> {
+    let mut rest = bytes;
+    let mut octet = None;
+    loop {
+        let [byte, tail @ ..] = rest else {
+            return Err((Reject::Incomplete, rest));
+        };
+        let Some(digit) = decimal::digit(*byte) else {
+            return octet.map_or(Err((Reject::Malformed, rest)), |octet| Ok((octet, rest)));
+        };
+        let value = octet.unwrap_or(0u32).wrapping_mul(10).wrapping_add(digit);
+        if value > 255 {
+            return Err((Reject::Malformed, rest));
+        }
+        octet = Some(value);
+        rest = tail;
     }
 }
 

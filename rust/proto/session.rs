@@ -2,11 +2,14 @@
 
 //! What a protocol that talks in lines offers to who goes through its segments.
 
-use core::sync::atomic::{
-    AtomicU32,
-    Ordering::{
-        Relaxed,
-        SeqCst, //
+use core::{
+    mem::MaybeUninit,
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{
+            Relaxed,
+            SeqCst, //
+        },
     },
 };
 
@@ -38,8 +41,18 @@ pub enum Glance {
     /// interest. That was noted; there is nothing else to do.
     Usual,
     /// It ends in a newline, and begins with a line that is probably of interest, which may be all
-    /// there is to it, see [`walk::one`](super::walk::one).
+    /// there is to it, see [`walk::only`](super::walk::only).
     Line,
+    /// It has to be looked at closely.
+    Closer,
+}
+
+/// What is of interest in a segment that may have a single line.
+pub enum Only<'f, F> {
+    /// This, and nothing else.
+    Found(&'f F),
+    /// Nothing, or nothing any more.
+    Nothing,
     /// It has to be looked at closely.
     Closer,
 }
@@ -78,10 +91,15 @@ pub trait LineSession: Sync + 'static {
     fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool;
 
     /// Returns what is of interest in the first line of a segment of which [`Self::glance`] said that
-    /// it is [`Glance::Line`], if there is nothing else: [`None`] if it has to be looked at closely.
+    /// it is [`Glance::Line`], with `found` as the place for it.
     ///
     /// To be called for segments that begin a line.
-    fn only(&self, direction: Direction, bytes: &[u8]) -> Option<Option<Self::Found>>;
+    fn only<'f>(
+        &self,
+        direction: Direction,
+        bytes: &[u8],
+        found: &'f mut MaybeUninit<Self::Found>,
+    ) -> Only<'f, Self::Found>;
 
     /// Takes note of a segment and returns a cursor at its beginning for [`Self::next`].
     ///

@@ -2,7 +2,10 @@
 
 //! Goes through the lines of a segment, and puts together those that are split over several.
 
-use core::ops::DerefMut;
+use core::{
+    mem::MaybeUninit,
+    ops::DerefMut, //
+};
 
 use super::{
     lines::{
@@ -13,6 +16,7 @@ use super::{
     Cursor,
     Direction,
     LineSession,
+    Only,
     OpenLine,
     Segment, //
 };
@@ -117,47 +121,54 @@ pub fn walk<S: LineSession, P: Payload<S>>(
     finish(session, direction, &cursor, walked)
 }
 
-/// The same instead of all that for a segment at `seq` of which [`LineSession::glance`] said that its
-/// first line matters; [`None`] if it has to be looked at closely.
+/// Looks at a segment at `seq` of which [`LineSession::glance`] said that it begins with a line of
+/// interest, instead of [`LineSession::enter`] and all that. `found` is the place for what is found.
+#[inline(always)]
+pub fn only<'f, S: LineSession>(
+    session: &S,
+    direction: Direction,
+    seq: u32,
+    bytes: &[u8],
+    found: &'f mut MaybeUninit<S::Found>,
+) -> Only<'f, S::Found> {
+    let lines = session.lines(direction);
+    if session.kept().is_any() || !lines.is_next(seq, bytes.len()) {
+        return Only::Closer;
+    }
+    let only = session.only(direction, bytes, found);
+    if matches!(only, Only::Nothing) {
+        lines.note_next(seq, bytes.len());
+    }
+    only
+}
+
+/// Acts on `found`, which is all that [`only()`] found in a segment of `len` bytes at `seq`.
 #[inline(always)]
 pub fn one<S: LineSession, P: Payload<S>>(
     session: &S,
     direction: Direction,
-    seq: u32,
+    (seq, len): (u32, usize),
     payload: &mut P,
-) -> Option<Walked> {
-    let Window {
-        bytes,
-        is_last: true,
-    } = payload.window(0, &mut [])
-    else {
-        return None;
-    };
+    found: &S::Found,
+) -> Walked {
     let lines = session.lines(direction);
-    if session.kept().is_any() || !lines.is_next(seq, bytes.len()) {
-        return None;
-    }
-    let found = session.only(direction, bytes)?;
     let before = lines.known();
-    lines.note_next(seq, bytes.len());
+    lines.note_next(seq, len);
+    let start = S::span(found).start();
     let mut walked = Walked {
         is_dropped: false,
         growth: 0,
-        changed: seq,
+        changed: seq.wrapping_add(length(start)),
     };
-    if let Some(found) = found {
-        let start = S::span(&found).start();
-        walked.changed = seq.wrapping_add(length(start));
-        match payload.found(&found, start, walked.changed) {
-            Made::Unchanged => {}
-            Made::Rewritten(by) => walked.growth = by,
-            Made::Lost => {
-                lines.undo(before);
-                walked.is_dropped = true;
-            }
+    match payload.found(found, start, walked.changed) {
+        Made::Unchanged => {}
+        Made::Rewritten(by) => walked.growth = by,
+        Made::Lost => {
+            lines.undo(before);
+            walked.is_dropped = true;
         }
     }
-    Some(walked)
+    walked
 }
 
 fn finish<S: LineSession>(

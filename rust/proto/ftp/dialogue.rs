@@ -212,6 +212,7 @@ impl Dialogue {
         }
         match kind {
             // The client has given up on what it asked before.
+            Kind::Port | Kind::Eprt if flags & ASKED == 0 => {}
             Kind::Port | Kind::Eprt => self.change(ASKED, 0),
             Kind::Pasv | Kind::Epsv => match (flags & ASKED).checked_sub(1) {
                 Some(asked) => self.change(ASKED, asked),

@@ -11,6 +11,7 @@ mod parse;
 mod told;
 
 use core::{
+    mem::MaybeUninit,
     net::IpAddr,
     num::NonZeroU16, //
 };
@@ -31,6 +32,7 @@ use super::{
     Glance,
     Kept,
     LineSession,
+    Only,
     Reject,
     Segment,
     Span, //
@@ -208,20 +210,23 @@ impl Session {
     fn act(&self, line: Line, bytes: &[u8], cursor: &mut Cursor) -> Result<Announcement, Reject> {
         let start = cursor.offset;
         match line {
-            Line::Announcement(kind) => match parse::arguments(kind, bytes, start) {
-                Ok(found) => {
-                    cursor.enter_line(found.span.end());
-                    Ok(found)
+            Line::Announcement(kind) => {
+                let (mut begun, mut place) = (None, MaybeUninit::uninit());
+                match parse::arguments(kind, bytes, start, &mut begun, &mut place) {
+                    Ok(found) => {
+                        cursor.enter_line(found.span.end());
+                        Ok(*found)
+                    }
+                    Err(Reject::Incomplete) => {
+                        cursor.begin(begun);
+                        Err(Reject::Incomplete)
+                    }
+                    Err(reject) => {
+                        cursor.enter_line(start);
+                        Err(reject)
+                    }
                 }
-                Err(stop) if stop.reject == Reject::Incomplete => {
-                    cursor.begin(stop.begun);
-                    Err(Reject::Incomplete)
-                }
-                Err(stop) => {
-                    cursor.enter_line(start);
-                    Err(stop.reject)
-                }
-            },
+            }
             Line::Command(command) => {
                 let line = bytes.get(start..).unwrap_or_default();
                 // Sent again it is no other question.
@@ -286,19 +291,26 @@ impl LineSession for Session {
     }
 
     #[inline]
-    fn only(&self, direction: Direction, bytes: &[u8]) -> Option<Option<Announcement>> {
-        match classify(direction, bytes).ok()? {
-            Line::Announcement(kind) => {
-                let found = parse::arguments(kind, bytes, 0).ok()?;
-                is_last_line(bytes, found.span.end()).then_some(Some(found))
-            }
-            Line::Command(command) => {
-                if !is_last_line(bytes, 0) {
-                    return None;
+    fn only<'f>(
+        &self,
+        direction: Direction,
+        bytes: &[u8],
+        found: &'f mut MaybeUninit<Announcement>,
+    ) -> Only<'f, Announcement> {
+        match classify(direction, bytes) {
+            Ok(Line::Announcement(kind)) => {
+                match parse::arguments(kind, bytes, 0, &mut None, found) {
+                    Ok(found) if is_last_line(bytes, found.span.end()) => Only::Found(found),
+                    _ => Only::Closer,
                 }
-                self.dialogue.command(command, bytes).ok()?;
-                Some(None)
             }
+            Ok(Line::Command(command)) if is_last_line(bytes, 0) => {
+                match self.dialogue.command(command, bytes) {
+                    Ok(()) => Only::Nothing,
+                    Err(_) => Only::Closer,
+                }
+            }
+            _ => Only::Closer,
         }
     }
 
@@ -360,7 +372,11 @@ impl Default for Session {
 /// in a newline.
 #[inline]
 fn is_last_line(bytes: &[u8], from: usize) -> bool {
-    matches!(bytes.get(from..), Some([rest @ .., _]) if !scan::has_newline(rest))
+    match bytes.get(from..) {
+        Some([b'\r', _]) => true,
+        Some([rest @ .., _]) => !scan::has_newline(rest),
+        _ => false,
+    }
 }
 
 /// Tells whether no line in `bytes`, which end with one, is of interest by its first bytes.

@@ -6,12 +6,14 @@
 //! changes it.
 
 use core::{
+    mem::MaybeUninit,
     net::{
         IpAddr,
         Ipv4Addr,
         Ipv6Addr, //
     },
-    num::NonZeroU16, //
+    num::NonZeroU16,
+    ops::Range, //
 };
 
 use super::{
@@ -40,7 +42,8 @@ pub const LINE_MAX: usize = 256;
 ///
 /// See [`Reject`].
 pub fn parse(direction: Direction, line: &[u8]) -> Result<Announcement, Reject> {
-    arguments(kind(direction, line)?, line, 0).map_err(|stop| stop.reject)
+    let kind = kind(direction, line)?;
+    arguments(kind, line, 0, &mut None, &mut MaybeUninit::uninit()).copied()
 }
 
 // As one word each, so that a line costs two compares.
@@ -78,49 +81,77 @@ pub(super) fn kind(direction: Direction, line: &[u8]) -> Result<Kind, Reject> {
     }
 }
 
-/// Why there is no announcement, and where it would have been.
-pub(super) struct Stop {
-    pub(super) reject: Reject,
-    /// The offset of what [`super::emit()`] would write anew, as far as the line had come to it.
-    pub(super) begun: Option<usize>,
+/// Parses the line of `kind` at offset `start`, of which the first four bytes are known, into the place
+/// `found`.
+///
+/// `begun` becomes the offset of what [`super::emit()`] writes anew, as far as the line has come to it.
+///
+/// # Errors
+///
+/// See [`Reject`].
+#[inline]
+pub(super) fn arguments<'f>(
+    kind: Kind,
+    bytes: &[u8],
+    start: usize,
+    begun: &mut Option<usize>,
+    found: &'f mut MaybeUninit<Announcement>,
+) -> Result<&'f Announcement, Reject> {
+    match kind {
+        Kind::Port => of_kind::<PORT_KIND>(bytes, start, begun, found),
+        Kind::Eprt => of_kind::<EPRT_KIND>(bytes, start, begun, found),
+        Kind::Pasv => of_kind::<PASV_KIND>(bytes, start, begun, found),
+        Kind::Epsv => of_kind::<EPSV_KIND>(bytes, start, begun, found),
+    }
 }
 
-/// Parses the line of `kind` at offset `start`, of which the first four bytes are known.
+const PORT_KIND: u8 = Kind::Port as u8;
+const EPRT_KIND: u8 = Kind::Eprt as u8;
+const PASV_KIND: u8 = Kind::Pasv as u8;
+const EPSV_KIND: u8 = Kind::Epsv as u8;
+
+/// The same, for the `Kind` with that number. Each has its own code, since it has little of it.
 #[inline(never)]
-pub(super) fn arguments(kind: Kind, bytes: &[u8], start: usize) -> Result<Announcement, Stop> {
+fn of_kind<'f, const KIND: u8>(
+    bytes: &[u8],
+    start: usize,
+    begun: &mut Option<usize>,
+    found: &'f mut MaybeUninit<Announcement>,
+) -> Result<&'f Announcement, Reject> {
+    let kind = match KIND {
+        PORT_KIND => Kind::Port,
+        EPRT_KIND => Kind::Eprt,
+        PASV_KIND => Kind::Pasv,
+        _ => Kind::Epsv,
+    };
     let (mut reader, is_cut) = Reader::new(bytes, start, LINE_MAX);
     reader.pass(4);
-    let mut begun = None;
-    let reject = match fields(kind, &mut reader, &mut begun) {
+    match fields(kind, &mut reader, begun) {
         Ok(fields) => {
-            let place = begun.unwrap_or_default()..fields.end;
             // The span never fails: all offsets come from the reader.
-            if let (Some(port), Some(span)) =
-                (NonZeroU16::new(fields.port), Span::new(bytes, place))
-            {
-                return Ok(Announcement {
+            match (NonZeroU16::new(fields.port), Span::new(bytes, fields.place)) {
+                (Some(port), Some(span)) => Ok(found.write(Announcement {
                     kind,
                     address: fields.address,
                     port,
                     span,
-                });
+                })),
+                _ => Err(Reject::Malformed),
             }
-            Reject::Malformed
         }
-        Err(Reject::Incomplete) if is_cut => Reject::Malformed,
-        Err(reject) => reject,
-    };
-    Err(Stop { reject, begun })
+        Err(Reject::Incomplete) if is_cut => Err(Reject::Malformed),
+        Err(reject) => Err(reject),
+    }
 }
 
-/// What is announced, and the offset behind it.
+/// What is announced, and where.
 struct Fields {
     address: Option<IpAddr>,
     port: u16,
-    end: usize,
+    place: Range<usize>,
 }
 
-#[inline]
+#[inline(always)]
 fn fields(
     kind: Kind,
     reader: &mut Reader<'_>,
@@ -143,7 +174,8 @@ fn fields(
         if !is_there {
             return Err(Reject::NotOurs);
         }
-        *begun = Some(reader.at());
+        let start = reader.at();
+        *begun = Some(start);
         let before = *reader;
         let fields = match kind {
             Kind::Port | Kind::Pasv => host_port(reader, kind),
@@ -154,33 +186,43 @@ fn fields(
             (Err(Reject::Malformed), Kind::Pasv) => reader.skip(goes_on)?,
             // At most the delimiters are read again, in which another `(` may be.
             (Err(Reject::Malformed), Kind::Epsv) => *reader = before,
-            (fields, _) => return fields,
+            (Err(reject), _) => return Err(reject),
+            (Ok((address, port, end)), _) => {
+                return Ok(Fields {
+                    address,
+                    port,
+                    place: start..end,
+                })
+            }
         }
     }
 }
+
+/// Address, port and the offset behind both.
+type Parsed = (Option<IpAddr>, u16, usize);
 
 /// Consumes `h1,h2,h3,h4,p1,p2` and what has to be behind it.
 ///
 /// In the reply it is the first run of digits and commas that has the form, wherever it stands: RFC
 /// 1123 section 4.1.2.6 warns that the text around it, parentheses included, is anything.
-#[inline]
-fn host_port(reader: &mut Reader<'_>, kind: Kind) -> Result<Fields, Reject> {
-    let mut octets = 0;
-    reader.octets(b',', 6, &mut octets)?;
+#[inline(always)]
+fn host_port(reader: &mut Reader<'_>, kind: Kind) -> Result<Parsed, Reject> {
+    let octets = reader.octets::<6>(b',')?;
     let end = reader.at();
     if kind == Kind::Port {
         reader.skip(|byte| byte == b' ')?;
     }
     let behind = reader.peek()?;
-    if (kind == Kind::Port && !matches!(behind, b'\r' | b'\n')) || goes_on(behind) {
+    if kind == Kind::Port {
+        if !matches!(behind, b'\r' | b'\n') {
+            return Err(Reject::Malformed);
+        }
+    } else if goes_on(behind) {
         return Err(Reject::Malformed);
     }
     let [_, _, a, b, c, d, high, low] = octets.to_be_bytes();
-    Ok(Fields {
-        address: Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
-        port: u16::from_be_bytes([high, low]),
-        end,
-    })
+    let address = IpAddr::V4(Ipv4Addr::new(a, b, c, d));
+    Ok((Some(address), u16::from_be_bytes([high, low]), end))
 }
 
 /// Whether a run of digits and commas goes on with `byte`.
@@ -189,8 +231,8 @@ fn goes_on(byte: u8) -> bool {
 }
 
 /// Consumes `|family|address|port|`, or `|||port|`.
-#[inline]
-fn delimited(reader: &mut Reader<'_>, kind: Kind) -> Result<Fields, Reject> {
+#[inline(always)]
+fn delimited(reader: &mut Reader<'_>, kind: Kind) -> Result<Parsed, Reject> {
     let delimiter = delimiter(reader)?;
     let mut address = None;
     if kind == Kind::Eprt {
@@ -201,8 +243,7 @@ fn delimited(reader: &mut Reader<'_>, kind: Kind) -> Result<Fields, Reject> {
         reader.bump();
         reader.one(delimiter)?;
         address = Some(if family == b'1' {
-            let mut octets = 0;
-            reader.octets(b'.', 4, &mut octets)?;
+            let octets = reader.octets::<4>(b'.')?;
             let [_, _, _, _, a, b, c, d] = octets.to_be_bytes();
             IpAddr::V4(Ipv4Addr::new(a, b, c, d))
         } else {
@@ -214,11 +255,7 @@ fn delimited(reader: &mut Reader<'_>, kind: Kind) -> Result<Fields, Reject> {
     reader.one(delimiter)?;
     let port = reader.number()?;
     reader.one(delimiter)?;
-    Ok(Fields {
-        address,
-        port,
-        end: reader.at(),
-    })
+    Ok((address, port, reader.at()))
 }
 
 /// Consumes a delimiter of RFC 2428, any printable character but here not a digit, which could not

@@ -166,8 +166,7 @@ fn address(reader: &mut Reader<'_>) -> Result<IpAddr, Reject> {
         return ipv6::parse(text).map(IpAddr::V6).ok_or(Reject::Malformed);
     }
     *reader = start;
-    let mut octets = 0;
-    reader.octets(b'.', 4, &mut octets)?;
+    let octets = reader.octets::<4>(b'.')?;
     let [_, _, _, _, a, b, c, d] = octets.to_be_bytes();
     Ok(Ipv4Addr::new(a, b, c, d).into())
 }

@@ -3,6 +3,7 @@
 //! Goes through the lines of a connection.
 
 use core::{
+    mem::MaybeUninit,
     num::NonZeroU16,
     sync::atomic::{
         AtomicU64,
@@ -20,6 +21,7 @@ use super::{
         Glance,
         Kept,
         LineSession,
+        Only,
         Reject,
         Segment,
         Span, //
@@ -167,16 +169,27 @@ impl LineSession for Session {
     }
 
     #[inline]
-    fn only(&self, direction: Direction, bytes: &[u8]) -> Option<Option<Announcement>> {
-        let text = message::text(bytes, 0).ok()?;
-        let dcc = dcc::parse(direction, bytes, text).ok()?;
-        let [rest @ .., _] = bytes.get(dcc.span.end()..)? else {
-            return None;
+    fn only<'f>(
+        &self,
+        direction: Direction,
+        bytes: &[u8],
+        found: &'f mut MaybeUninit<Announcement>,
+    ) -> Only<'f, Announcement> {
+        let Ok(text) = message::text(bytes, 0) else {
+            return Only::Closer;
         };
-        if scan::has_newline(rest) || dcc::is_in(rest) {
-            return None;
+        let Ok(dcc) = dcc::parse(direction, bytes, text) else {
+            return Only::Closer;
+        };
+        match bytes.get(dcc.span.end()..) {
+            Some([rest @ .., _]) if !scan::has_newline(rest) && !dcc::is_in(rest) => {
+                match dcc.announcement() {
+                    Some(announcement) => Only::Found(found.write(self.complete(announcement))),
+                    None => Only::Nothing,
+                }
+            }
+            _ => Only::Closer,
         }
-        Some(dcc.announcement().map(|found| self.complete(found)))
     }
 
     fn enter(&self, direction: Direction, segment: Segment) -> Cursor {

@@ -3,6 +3,7 @@
 //! A conversation as the protocol core sees it: the one place that knows how the core is called.
 
 use std::{
+    mem::MaybeUninit,
     net::IpAddr,
     num::NonZeroU16, //
 };
@@ -22,6 +23,7 @@ use conntrack_proto::{
     Direction,
     Glance,
     LineSession,
+    Only,
     OpenLine,
     Segment,
     Span, //
@@ -275,9 +277,17 @@ impl<S: Talk> Stream<S> {
             is_in_windows: self.options.is_in_windows,
             all: Vec::new(),
         };
+        let mut found = MaybeUninit::uninit();
         let quickly = match glance {
             Glance::Usual => return Vec::new(),
-            Glance::Line => walk::one(session, direction, seq, &mut on),
+            Glance::Line => match walk::only(session, direction, seq, bytes, &mut found) {
+                Only::Found(found) => {
+                    let place = (seq, bytes.len());
+                    Some(walk::one(session, direction, place, &mut on, found))
+                }
+                Only::Nothing => return Vec::new(),
+                Only::Closer => None,
+            },
             Glance::Closer => None,
         };
         if let Some(walked) = quickly {

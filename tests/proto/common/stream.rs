@@ -4,7 +4,10 @@
 
 #![allow(dead_code)]
 
-use std::num::NonZeroU16;
+use std::{
+    mem::MaybeUninit,
+    num::NonZeroU16, //
+};
 
 use conntrack_proto::{
     walk::{
@@ -17,6 +20,7 @@ use conntrack_proto::{
     Direction,
     Glance,
     LineSession,
+    Only,
     OpenLine,
     Segment, //
 };
@@ -79,6 +83,7 @@ impl<S: Found> Firewall<S> {
             bytes: bytes.to_vec(),
         };
         // As the module's stream.rs does it.
+        let mut found = MaybeUninit::uninit();
         let glance = if session.ignores(direction) {
             Glance::Usual
         } else {
@@ -86,7 +91,14 @@ impl<S: Found> Firewall<S> {
         };
         let quickly = match glance {
             Glance::Usual => Some(UNCHANGED),
-            Glance::Line => walk::one(&session, direction, seq, &mut on),
+            Glance::Line => match walk::only(&session, direction, seq, bytes, &mut found) {
+                Only::Found(found) => {
+                    let place = (seq, bytes.len());
+                    Some(walk::one(&session, direction, place, &mut on, found))
+                }
+                Only::Nothing => Some(UNCHANGED),
+                Only::Closer => None,
+            },
             Glance::Closer => None,
         };
         let walked = match quickly {
