@@ -86,14 +86,20 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Consumes bytes up to the first that is a newline, or one of `count` in which `first` is the
-    /// first, and returns whether it is one of these.
+    /// Consumes bytes up to the first that is a newline or `wanted`, and returns whether it is the
+    /// latter.
     ///
-    /// `count` is at most 128 and no bit of `first` is set in a number below it, up to a power of 2.
-    #[inline]
-    pub(super) fn find(&mut self, first: u8, count: u8) -> Result<bool, Reject> {
-        self.rest = find_in(self.rest, first, count);
-        Ok(self.peek()? != b'\n')
+    /// No letter and no space may be wanted.
+    #[inline(always)]
+    pub(super) fn find(&mut self, wanted: impl Fn(u8) -> bool) -> Result<bool, Reject> {
+        loop {
+            self.rest = scan::skip_letters(self.rest);
+            match self.peek()? {
+                b'\n' => return Ok(false),
+                byte if wanted(byte) => return Ok(true),
+                _ => self.bump(),
+            }
+        }
     }
 
     /// Consumes one byte, which must be `wanted`.
@@ -214,14 +220,6 @@ impl<'a> Reader<'a> {
         let len = before.rest.len().wrapping_sub(self.rest.len());
         before.rest.get(..len).unwrap_or_default()
     }
-}
-
-/// See [`Reader::find`]; nothing if there is no such byte.
-#[inline(never)]
-fn find_in(bytes: &[u8], first: u8, count: u8) -> &[u8] {
-    let (first, count) = (scan::everywhere(first), scan::everywhere(count));
-    let hits = |word| scan::below(word ^ first, count) | scan::equal::<b'\n'>(word);
-    scan::find(bytes, hits).unwrap_or_default()
 }
 
 /// See [`Reader::long_number`]; for any number of digits.

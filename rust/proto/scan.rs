@@ -67,17 +67,22 @@ pub(super) fn equal<const WANTED: u8>(word: usize) -> usize {
     zeroed.wrapping_sub(ONES) & !zeroed & TOPS
 }
 
-/// Returns as hits the bytes that are less than those of `limits`, at most 128, see [`find()`].
-#[inline]
-pub(super) const fn below(word: usize, limits: usize) -> usize {
-    // Such a byte borrows; of those with the top bit none counts.
-    word.wrapping_sub(limits) & !word & TOPS
-}
-
-/// Returns a word with `byte` everywhere.
-#[inline]
-pub(super) const fn everywhere(byte: u8) -> usize {
-    usize::from_le_bytes([byte; BYTES])
+/// Returns `bytes` without words at their beginning that are letters and spaces only, and some of
+/// those that are in the next.
+#[inline(always)]
+pub(super) fn skip_letters(bytes: &[u8]) -> &[u8] {
+    const SPACES: usize = usize::from_le_bytes([b' '; BYTES]);
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk() {
+        // A space becomes 0 and letters more than 0x40; what is between gets the second bit from the
+        // top, which may be carried to the next byte.
+        let others = (usize::from_le_bytes(*word) ^ SPACES).wrapping_add(ONES * 0x3f) & (ONES << 6);
+        if others != 0 {
+            return rest.get(first(others)..).unwrap_or_default();
+        }
+        rest = tail;
+    }
+    rest
 }
 
 /// Tells whether `bytes` look as if none were less than `LIMIT`, at most 128: true is certain, while

@@ -373,7 +373,8 @@ impl Default for Session {
 #[inline]
 fn is_last_line(bytes: &[u8], from: usize) -> bool {
     match bytes.get(from..) {
-        Some([b'\r', _]) => true,
+        // Most often there is hardly anything.
+        Some([rest @ .., _]) if rest.len() < 8 => rest.iter().all(|&byte| byte != b'\n'),
         Some([rest @ .., _]) => !scan::has_newline(rest),
         _ => false,
     }

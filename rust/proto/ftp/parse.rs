@@ -163,9 +163,9 @@ fn fields(
     loop {
         // In replies the text before is anything.
         let is_there = match kind {
-            Kind::Pasv => reader.find(b'0', 10)?,
+            Kind::Pasv => reader.find(|byte| byte.is_ascii_digit())?,
             Kind::Epsv => {
-                let is_there = reader.find(b'(', 1)?;
+                let is_there = reader.find(|byte| byte == b'(')?;
                 reader.bump();
                 is_there
             }
