@@ -170,5 +170,5 @@ fn expect(
             return outcome;
         }
     }
-    count::registered(expectation.register(), conn)
+    count::registered(expectation.register(), *conn)
 }

@@ -160,7 +160,7 @@ impl LineHelper for Ftp {
             // are torn into the network behind (CVE-2002-0060 and the FTP bounce attack).
             if !loose.load(Ordering::Relaxed) || address.is_ipv4() != announcer.is_ipv4() {
                 foreign_address.warn(
-                    conn,
+                    *conn,
                     c"announces another machine's address, so what was announced will be blocked; \
                       loose=1 allows it",
                 );
@@ -169,7 +169,7 @@ impl LineHelper for Ftp {
         }
         if is_privileged(found.port) && !allow_privileged.load(Ordering::Relaxed) {
             privileged_port.warn(
-                conn,
+                *conn,
                 c"announces a port below 1024, so what was announced will be blocked; \
                   allow_privileged=1 allows it",
             );
@@ -209,7 +209,7 @@ impl LineHelper for Ftp {
             }
         }
         // If there is no room for it the data connection fails, the session goes on.
-        count::registered(expectation.register(), conn)
+        count::registered(expectation.register(), *conn)
     }
 
     fn held() -> &'static Counter {

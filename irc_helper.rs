@@ -162,14 +162,14 @@ impl LineHelper for Irc {
         // client says that knows of the NAT.
         if !conn.source_address(Direction::Original).is(&address) && !outside.is(&address) {
             foreign_address.warn(
-                conn,
+                *conn,
                 c"offers another machine's address, so what was offered will be blocked",
             );
             return Outcome::Refused;
         }
         if is_privileged(found.port) && !allow_privileged.load(Ordering::Relaxed) {
             privileged_port.warn(
-                conn,
+                *conn,
                 c"offers a port below 1024, so what was offered will be blocked; \
                   allow_privileged=1 allows it",
             );
@@ -194,7 +194,7 @@ impl LineHelper for Irc {
                 return outcome;
             }
         }
-        count::registered(expectation.register(), conn)
+        count::registered(expectation.register(), *conn)
     }
 
     fn held() -> &'static Counter {

@@ -106,7 +106,7 @@ fn look_outside(packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdic
 #[inline(never)]
 fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
     // Only the client's request opens anything.
-    if conn.is_own() && conn.direction() == Direction::Original {
+    if conn.is_from_opener() {
         let request = match packet.in_place(offset) {
             Some(bytes) => tftp::request(bytes),
             None => split_request(&packet, offset),
@@ -148,5 +148,5 @@ fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: 
     {
         return;
     }
-    count::registered(expectation.register(), conn);
+    count::registered(expectation.register(), *conn);
 }

@@ -64,7 +64,7 @@ impl NatHelper for NatAmanda {
         expectation.follow_master(Direction::Original, found.port.get());
         let port = match expectation.register_on_free_port(wanted) {
             Ok(port) => port,
-            Err(error) => return count::refused(error, conn),
+            Err(error) => return count::refused(error, *conn),
         };
         if port == found.port {
             return Outcome::Unchanged;

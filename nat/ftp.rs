@@ -78,7 +78,7 @@ impl NatHelper for NatFtp {
         };
         let port = match port {
             Ok(port) => port,
-            Err(error) => return count::refused(error, conn),
+            Err(error) => return count::refused(error, *conn),
         };
         expectation.keep_if_rewritten(Self::rename(packet, conn, base, found, port))
     }

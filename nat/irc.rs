@@ -65,7 +65,7 @@ impl NatHelper for NatIrc {
         expectation.follow_master(Direction::Reply, found.port.get());
         let port = match expectation.register_on_free_port(wanted) {
             Ok(port) => port,
-            Err(error) => return count::refused(error, conn),
+            Err(error) => return count::refused(error, *conn),
         };
         expectation.keep_if_rewritten(Self::rename(packet, conn, base, found, port))
     }

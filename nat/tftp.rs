@@ -67,7 +67,7 @@ impl NatHelper for NatTftp {
         // transfer fails.
         match expectation.register() {
             Ok(()) => Outcome::Unchanged,
-            Err(error) => count::refused(error, conn),
+            Err(error) => count::refused(error, *conn),
         }
     }
 }

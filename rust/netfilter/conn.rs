@@ -37,6 +37,15 @@ pub(crate) struct Conn<'a, S> {
     _borrow: PhantomData<&'a S>,
 }
 
+// INVARIANT: As for the original, of which the references are shared.
+impl<S> Clone for Conn<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Conn<'_, S> {}
+
 impl<'a, S> Conn<'a, S> {
     /// Wraps what the kernel hands to a helper; [`None`] if the connection lacks the extension.
     ///
@@ -95,11 +104,12 @@ impl<'a, S> Conn<'a, S> {
         }
     }
 
-    /// Whether the packet is the connection's own, and not an ICMP error about it.
+    /// Whether the packet is the connection's own, and not an ICMP error about it, from the side that
+    /// opened it.
     ///
     /// False for the first packet of a connection that was expected, too.
-    pub(crate) fn is_own(&self) -> bool {
-        self.is_established() || self.info == bindings::IP_CT_NEW
+    pub(crate) fn is_from_opener(&self) -> bool {
+        matches!(self.info, bindings::IP_CT_ESTABLISHED | bindings::IP_CT_NEW)
     }
 
     /// The direction of the packet.

@@ -82,7 +82,7 @@ impl Counter {
 
     /// Counts one, and writes `what` into the log with both ends of the control connection, unless
     /// that was done a moment ago.
-    pub(crate) fn warn<S>(&self, conn: &Conn<'_, S>, what: &CStr) {
+    pub(crate) fn warn<S>(&self, conn: Conn<'_, S>, what: &CStr) {
         self.warn_of(conn, what, c"");
     }
 
@@ -91,7 +91,7 @@ impl Counter {
     /// C function: `_printk`, which knows how to write addresses.
     #[cold]
     #[inline(never)]
-    fn warn_of<S>(&self, conn: &Conn<'_, S>, what: &CStr, name: &CStr) {
+    fn warn_of<S>(&self, conn: Conn<'_, S>, what: &CStr, name: &CStr) {
         self.count();
         // SAFETY: The kernel's clock may be read at any time.
         let now = unsafe { (&raw const kernel::bindings::jiffies).read_volatile() };
@@ -194,7 +194,7 @@ const TABLE_FULL: &CStr = c"the table of expectations is full, so what was annou
 
 /// Counts what became of an expectation in the conntrack half.
 #[inline]
-pub(crate) fn registered<S>(result: Result, conn: &Conn<'_, S>) -> Outcome {
+pub(crate) fn registered<S>(result: Result, conn: Conn<'_, S>) -> Outcome {
     match result {
         Ok(()) => {
             conntrack::expected.count();
@@ -206,7 +206,7 @@ pub(crate) fn registered<S>(result: Result, conn: &Conn<'_, S>) -> Outcome {
 
 #[cold]
 #[inline(never)]
-fn not_registered<S>(error: Error, conn: &Conn<'_, S>) -> Outcome {
+fn not_registered<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
     match error {
         EMFILE => conntrack::table_full.warn(conn, TABLE_FULL),
         EBUSY => conntrack::taken.count(),
@@ -219,7 +219,7 @@ fn not_registered<S>(error: Error, conn: &Conn<'_, S>) -> Outcome {
 /// Counts that the NAT half could not register an expectation.
 #[cold]
 #[inline(never)]
-pub(crate) fn refused<S>(error: Error, conn: &Conn<'_, S>) -> Outcome {
+pub(crate) fn refused<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
     match error {
         EMFILE => nat::table_full.warn(conn, TABLE_FULL),
         EBUSY => nat::no_port.warn(
@@ -234,7 +234,7 @@ pub(crate) fn refused<S>(error: Error, conn: &Conn<'_, S>) -> Outcome {
 /// Counts that a translated connection was announced and there is no NAT half.
 #[cold]
 #[inline(never)]
-pub(crate) fn nat_missing<S>(conn: &Conn<'_, S>) {
+pub(crate) fn nat_missing<S>(conn: Conn<'_, S>) {
     let direction = conn.direction();
     // Where the client opens the announced connection, too, to an address that is not translated,
     // the rules that translate the client do all that is needed.

@@ -29,18 +29,14 @@ pub(super) fn skip_past<const WANTED: u8>(bytes: &[u8]) -> Option<&[u8]> {
 /// ones of 0.
 #[inline]
 pub(super) fn find(bytes: &[u8], hits: impl Fn(usize) -> usize) -> Option<&[u8]> {
-    let mut at = 0usize;
-    let mut words = bytes.chunks_exact(BYTES);
-    for word in &mut words {
-        // It has that length.
-        let word = word.first_chunk().copied().unwrap_or_default();
-        let hits = hits(usize::from_le_bytes(word));
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk() {
+        let hits = hits(usize::from_le_bytes(*word));
         if hits != 0 {
-            return bytes.get(at.wrapping_add(first(hits))..);
+            return rest.get(first(hits)..);
         }
-        at = at.wrapping_add(BYTES);
+        rest = tail;
     }
-    let rest = words.remainder();
     let mut word = 0;
     for &byte in rest.iter().rev() {
         word = (word << 8) | usize::from(byte);

@@ -100,8 +100,7 @@ type NatFn<A> = unsafe extern "C" fn(
     found: *const A,
     wanted: NonZeroU16,
     exp: Option<NonNull<bindings::nf_conntrack_expect>>,
-    outcome: *mut Outcome,
-);
+) -> Outcome;
 
 /// Where the conntrack half finds the NAT half.
 ///
@@ -166,7 +165,7 @@ impl<A: Copy> Slot<A> {
         let function = self.0.load(Ordering::Acquire);
         if function.is_null() {
             if exp.is_some() {
-                count::nat_missing(conn);
+                count::nat_missing(*conn);
             }
             return None;
         }
@@ -174,9 +173,8 @@ impl<A: Copy> Slot<A> {
         // RCU read side critical section that a `Conn` is evidence of.
         let function = unsafe { core::mem::transmute::<*mut c_void, NatFn<A>>(function) };
         let (skb, transport) = packet.as_raw();
-        let mut outcome = Outcome::Refused;
         // SAFETY: The pointers are those of valid objects that we hold for the call.
-        unsafe {
+        let outcome = unsafe {
             function(
                 skb,
                 transport,
@@ -186,9 +184,8 @@ impl<A: Copy> Slot<A> {
                 found,
                 port,
                 exp,
-                &mut outcome,
-            );
-        }
+            )
+        };
         if exp.is_some() && matches!(outcome, Outcome::Rewritten { .. } | Outcome::Unchanged) {
             count::conntrack::expected.count();
         }
@@ -305,22 +302,19 @@ unsafe extern "C" fn nat_callback<N: NatHelper>(
     found: *const N::Announcement,
     port: NonZeroU16,
     exp: Option<NonNull<bindings::nf_conntrack_expect>>,
-    outcome: *mut Outcome,
-) {
+) -> Outcome {
     // SAFETY: `Slot` passes the packet that it has for itself.
     let mut packet = unsafe { Packet::from_raw(skb, transport) };
     // SAFETY: As above, its helper is running; a state of no bytes is always valid.
     let conn = unsafe { Conn::<()>::of_helper(ct, info) };
     // SAFETY: As above.
     let found = unsafe { *found };
-    let result = match exp {
+    match exp {
         Some(exp) => {
             // SAFETY: As above; it is valid for the call.
             let expectation = unsafe { Expectation::borrow(exp) };
             N::nat(&mut packet, &conn, base, found, port, &expectation)
         }
         None => N::rename(&mut packet, &conn, base, found, port),
-    };
-    // SAFETY: As above.
-    unsafe { *outcome = result };
+    }
 }

@@ -43,6 +43,7 @@ pub fn opcode(bytes: &[u8]) -> Option<Request> {
 /// # Errors
 ///
 /// See [`Reject`]. A datagram that ends early never becomes a request.
+#[inline(always)]
 pub fn request(bytes: &[u8]) -> Result<Request, Reject> {
     match opcode(bytes) {
         Some(request) => body(bytes).map(|()| request),
@@ -56,7 +57,7 @@ pub fn request(bytes: &[u8]) -> Result<Request, Reject> {
 /// # Errors
 ///
 /// See [`request()`].
-#[inline]
+#[inline(always)]
 pub fn body(bytes: &[u8]) -> Result<(), Reject> {
     let (mut reader, is_cut) = Reader::new(bytes, 2, REQUEST_MAX - 2);
     match name_and_mode(&mut reader) {
@@ -65,7 +66,7 @@ pub fn body(bytes: &[u8]) -> Result<(), Reject> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn name_and_mode(reader: &mut Reader<'_>) -> Result<(), Reject> {
     reader.behind::<0>()?;
     // What nearly everybody says, at once.
