@@ -86,6 +86,12 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Consumes bytes of at least `LIMIT`, at most 128, but not all of them.
+    #[inline(always)]
+    pub(super) fn skip_words<const LIMIT: u8>(&mut self) {
+        self.rest = scan::skip_words::<LIMIT>(self.rest);
+    }
+
     /// Consumes bytes up to the first that is a newline or `wanted`, and returns whether it is the
     /// latter.
     ///
@@ -172,14 +178,38 @@ impl<'a> Reader<'a> {
     /// The same up to the limit of `u32`.
     #[inline]
     pub(super) fn long_number(&mut self) -> Result<u32, Reject> {
-        if let Some((number, len @ 1..8)) = decimal::eight(self.rest) {
-            self.pass(len);
-            return Ok(number);
+        match decimal::eight(self.rest) {
+            Some((number, len @ 1..8)) => {
+                self.pass(len);
+                Ok(number)
+            }
+            Some((number, 8)) => {
+                self.pass(8);
+                self.more_of(u64::from(number))
+            }
+            Some(_) => Err(Reject::Malformed),
+            None => {
+                let mut rest = self.rest;
+                let number = last_number(&mut rest);
+                self.rest = rest;
+                number
+            }
         }
-        let mut rest = self.rest;
-        let number = any_number(&mut rest);
-        self.rest = rest;
-        number
+    }
+
+    /// Consumes the rest of the digits of a number, of which the first are `number`.
+    #[inline]
+    fn more_of(&mut self, number: u64) -> Result<u32, Reject> {
+        let mut number = number;
+        while let Some(digit) = decimal::digit(self.peek()?) {
+            // Checked with every digit, so it does not wrap.
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            if number > u64::from(u32::MAX) {
+                return Err(Reject::Malformed);
+            }
+            self.bump();
+        }
+        u32::try_from(number).map_err(|_| Reject::Malformed)
     }
 
     /// Consumes `COUNT` numbers of 0 to 255, at most 8, with a `separator` between each two, and
@@ -222,31 +252,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// See [`Reader::long_number`]; for any number of digits.
+/// See [`Reader::long_number`]; for one among the last bytes.
 #[inline(never)]
-fn any_number(rest: &mut &[u8]) -> Result<u32, Reject> {
-    let (number, len) = decimal::eight(rest).unwrap_or_default();
-    let mut number = u64::from(number);
-    let mut has_digits = len != 0;
-    *rest = rest.get(len..).unwrap_or_default();
-    loop {
-        let [next, tail @ ..] = *rest else {
-            return Err(Reject::Incomplete);
-        };
-        let Some(next) = decimal::digit(*next) else {
-            return match u32::try_from(number) {
-                Ok(number) if has_digits => Ok(number),
-                _ => Err(Reject::Malformed),
-            };
-        };
-        // Checked with every digit, so it does not wrap.
-        number = number.wrapping_mul(10).wrapping_add(u64::from(next));
-        if number > u64::from(u32::MAX) {
-            return Err(Reject::Malformed);
-        }
-        has_digits = true;
-        *rest = tail;
+fn last_number(rest: &mut &[u8]) -> Result<u32, Reject> {
+    let [first, tail @ ..] = *rest else {
+        return Err(Reject::Incomplete);
+    };
+    let Some(mut number) = decimal::digit(*first) else {
+        return Err(Reject::Malformed);
+    };
+    *rest = tail;
+    // They are less than eight.
+    while let Some(digit) = decimal::digit(*rest.first().ok_or(Reject::Incomplete)?) {
+        number = number.wrapping_mul(10).wrapping_add(digit);
+        *rest = rest.get(1..).unwrap_or_default();
     }
+    Ok(number)
 }
 
 /// Returns the number of 0 to 255 that `bytes` begin with, and what is behind it, if it has at most

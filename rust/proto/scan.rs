@@ -81,6 +81,20 @@ pub(super) fn skip_letters(bytes: &[u8]) -> &[u8] {
     rest
 }
 
+/// Returns `bytes` without words at their beginning that seem free of bytes less than `LIMIT`, at most
+/// 128: of those there may be more.
+#[inline(always)]
+pub(super) fn skip_words<const LIMIT: u8>(bytes: &[u8]) -> &[u8] {
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk::<BYTES>() {
+        if borrows::<LIMIT>(word) & TOPS != 0 {
+            break;
+        }
+        rest = tail;
+    }
+    rest
+}
+
 /// Tells whether `bytes` look as if none were less than `LIMIT`, at most 128: true is certain, while
 /// false may only mean that they are few or that not all are ASCII.
 ///

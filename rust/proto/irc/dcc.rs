@@ -6,11 +6,13 @@
 //! changes it.
 
 use core::{
+    mem::MaybeUninit,
     net::{
         IpAddr,
         Ipv4Addr, //
     },
-    num::NonZeroU16, //
+    num::NonZeroU16,
+    ops::Range, //
 };
 
 use super::{
@@ -34,7 +36,6 @@ use super::{
 pub(super) const DELIMITER: u8 = 1;
 
 /// Tells whether something in `bytes` begins like a DCC.
-#[inline(never)]
 pub(super) fn is_in(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some(tail) = scan::skip_past::<DELIMITER>(rest) {
@@ -46,39 +47,71 @@ pub(super) fn is_in(bytes: &[u8]) -> bool {
     false
 }
 
-/// A DCC that names a port, which may be 0.
-pub(super) struct Dcc {
-    kind: Kind,
-    address: Option<IpAddr>,
-    port: u16,
-    pub(super) span: Span,
-}
-
-impl Dcc {
-    /// Returns what it announces, if it does.
-    pub(super) fn announcement(&self) -> Option<Announcement> {
-        Some(Announcement {
-            kind: self.kind,
-            address: self.address,
-            port: NonZeroU16::new(self.port)?,
-            instead: None,
-            span: self.span,
-        })
+/// Tells whether nothing in `bytes` begins like a DCC, or a line.
+#[inline]
+pub(super) fn is_rest(bytes: &[u8]) -> bool {
+    let mut rest = scan::skip_words::<{ b'\n' + 1 }>(bytes);
+    while let [byte, tail @ ..] = rest {
+        match (byte, tail) {
+            (b'\n', _) | (&DELIMITER, [b'D' | b'd', ..]) => return false,
+            _ => rest = tail,
+        }
     }
+    true
 }
 
-/// Parses the DCC at offset `start`.
+/// A DCC.
+pub(super) struct Dcc<'f> {
+    /// What it announces, if it does: it may name port 0.
+    pub(super) announcement: Option<&'f mut Announcement>,
+    /// The offset behind the port.
+    pub(super) end: usize,
+}
+
+/// Parses the DCC at offset `start`, into the place `found`.
 #[inline(never)]
-pub(super) fn parse(direction: Direction, bytes: &[u8], start: usize) -> Result<Dcc, Reject> {
+pub(super) fn parse<'f>(
+    direction: Direction,
+    bytes: &[u8],
+    start: usize,
+    found: &'f mut MaybeUninit<Announcement>,
+) -> Result<Dcc<'f>, Reject> {
     let (mut reader, is_cut) = Reader::new(bytes, start, LINE_MAX);
     let parsed = match kind(direction, &mut reader) {
-        Ok(kind) => named(kind, bytes, &mut reader),
+        Ok(kind) => named(kind, &mut reader).map(|fields| (kind, fields)),
         Err(reject) => Err(reject),
     };
-    match parsed {
-        Err(Reject::Incomplete) if is_cut => Err(Reject::Malformed),
-        parsed => parsed,
-    }
+    let (kind, fields) = match parsed {
+        Ok(parsed) => parsed,
+        Err(Reject::Incomplete) if is_cut => return Err(Reject::Malformed),
+        Err(reject) => return Err(reject),
+    };
+    let end = fields.place.end;
+    let Some(port) = NonZeroU16::new(fields.port) else {
+        return Ok(Dcc {
+            announcement: None,
+            end,
+        });
+    };
+    let announcement = found.write(Announcement {
+        kind,
+        address: fields.address,
+        port,
+        instead: None,
+        // Never fails: all offsets come from the reader.
+        span: Span::new(bytes, fields.place).ok_or(Reject::Malformed)?,
+    });
+    Ok(Dcc {
+        announcement: Some(announcement),
+        end,
+    })
+}
+
+/// What a DCC says, and where.
+struct Fields {
+    address: Option<IpAddr>,
+    port: u16,
+    place: Range<usize>,
 }
 
 /// Consumes the command of a DCC that matters in this direction.
@@ -86,6 +119,15 @@ fn kind(direction: Direction, reader: &mut Reader<'_>) -> Result<Kind, Reject> {
     reader.mark(DELIMITER)?;
     reader.word(b"dcc")?;
     reader.spaces()?;
+    // Most often it is one of these.
+    if let (Direction::Original, Some(&[a, b, c, d, b' '])) = (direction, reader.first_chunk()) {
+        // Makes small letters capitals. No other byte becomes a letter.
+        let name = u32::from_be_bytes([a, b, c, d]) & 0xdfdf_dfdf;
+        if matches!(u64::from(name), SEND | CHAT | MOVE) {
+            reader.pass(4);
+            return Ok(Kind::Offer);
+        }
+    }
     let mut name = 0;
     while reader.peek()?.is_ascii_alphabetic() {
         // Of a name that is too long letters remain where there must be none.
@@ -109,17 +151,18 @@ const ACCEPT: u64 = u64::from_be_bytes(*b"\0\0ACCEPT");
 const RESUME: u64 = u64::from_be_bytes(*b"\0\0RESUME");
 
 /// Consumes the name of the file and what is behind it.
-fn named(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, Reject> {
+fn named(kind: Kind, reader: &mut Reader<'_>) -> Result<Fields, Reject> {
     gap(reader)?;
     if reader.peek()? != b'"' {
+        reader.skip_words::<{ b' ' + 1 }>();
         reader.skip(|byte| byte > b' ' || (byte != b' ' && in_message(byte)))?;
-        return arguments(kind, bytes, reader);
+        return arguments(kind, reader);
     }
     reader.bump();
     loop {
         reader.skip(|byte| byte != b'"' && in_message(byte))?;
         reader.one(b'"')?;
-        match arguments(kind, bytes, reader) {
+        match arguments(kind, reader) {
             // A quote in the name is not its end.
             Err(Reject::NotOurs | Reject::Malformed) => {}
             result => return result,
@@ -128,7 +171,7 @@ fn named(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, Rejec
 }
 
 /// Consumes what is behind the name of the file.
-fn arguments(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, Reject> {
+fn arguments(kind: Kind, reader: &mut Reader<'_>) -> Result<Fields, Reject> {
     gap(reader)?;
     let start = reader.at();
     let address = if kind == Kind::Offer {
@@ -142,12 +185,10 @@ fn arguments(kind: Kind, bytes: &[u8], reader: &mut Reader<'_>) -> Result<Dcc, R
     if reader.peek()? != b' ' && in_message(reader.peek()?) {
         return Err(Reject::Malformed);
     }
-    Ok(Dcc {
-        kind,
+    Ok(Fields {
         address,
         port,
-        // Never fails: all offsets come from the reader.
-        span: Span::new(bytes, start..reader.at()).ok_or(Reject::Malformed)?,
+        place: start..reader.at(),
     })
 }
 

@@ -19,6 +19,7 @@ mod session;
 mod told;
 
 use core::{
+    mem::MaybeUninit,
     net::IpAddr,
     num::NonZeroU16, //
 };
@@ -83,6 +84,7 @@ pub struct Announcement {
 pub fn parse(direction: Direction, line: &[u8]) -> Result<Announcement, Reject> {
     let start = message::behind_tags(line)?;
     let start = message::text(line, start)?;
-    let found = dcc::parse(direction, line, start)?;
-    found.announcement().ok_or(Reject::NotOurs)
+    let mut found = MaybeUninit::uninit();
+    let dcc = dcc::parse(direction, line, start, &mut found)?;
+    dcc.announcement.copied().ok_or(Reject::NotOurs)
 }

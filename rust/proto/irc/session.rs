@@ -114,16 +114,22 @@ impl Session {
             cursor.go(bytes.len(), Place::Start);
             return None;
         }
-        find(direction, bytes, cursor).map(|found| self.complete(found))
+        let mut found = find(direction, bytes, cursor)?;
+        self.complete(&mut found);
+        Some(found)
     }
 
     /// Adds what the other side was told in its place.
-    fn complete(&self, mut found: Announcement) -> Announcement {
-        found.instead = match found.kind {
-            Kind::Offer | Kind::Accept => self.told().told(found.port),
-            Kind::Resume => self.told().offered(found.port),
-        };
-        found
+    #[inline]
+    fn complete(&self, found: &mut Announcement) {
+        let told = self.told.load(Relaxed);
+        if told != 0 {
+            let told = Told::unpack(told);
+            found.instead = match found.kind {
+                Kind::Offer | Kind::Accept => told.told(found.port),
+                Kind::Resume => told.offered(found.port),
+            };
+        }
     }
 }
 
@@ -178,16 +184,17 @@ impl LineSession for Session {
         let Ok(text) = message::text(bytes, 0) else {
             return Only::Closer;
         };
-        let Ok(dcc) = dcc::parse(direction, bytes, text) else {
+        let Ok(dcc) = dcc::parse(direction, bytes, text, found) else {
             return Only::Closer;
         };
-        match bytes.get(dcc.span.end()..) {
-            Some([rest @ .., _]) if !scan::has_newline(rest) && !dcc::is_in(rest) => {
-                match dcc.announcement() {
-                    Some(announcement) => Only::Found(found.write(self.complete(announcement))),
-                    None => Only::Nothing,
+        match bytes.get(dcc.end..) {
+            Some([rest @ .., _]) if dcc::is_rest(rest) => match dcc.announcement {
+                Some(found) => {
+                    self.complete(found);
+                    Only::Found(found)
                 }
-            }
+                None => Only::Nothing,
+            },
             _ => Only::Closer,
         }
     }
@@ -247,6 +254,7 @@ impl Default for Session {
 }
 
 fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Announcement> {
+    let mut found = MaybeUninit::uninit();
     loop {
         let rest = bytes.get(cursor.offset..)?;
         // At the end the cursor keeps its place for the next window.
@@ -261,11 +269,11 @@ fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Annou
                 Err(Reject::Incomplete) => return None,
                 Err(Reject::NotOurs | Reject::Malformed) => cursor.place = Place::Rest,
             },
-            (TEXT, DELIMITER) => match dcc::parse(direction, bytes, cursor.offset) {
+            (TEXT, DELIMITER) => match dcc::parse(direction, bytes, cursor.offset, &mut found) {
                 Ok(dcc) => {
-                    cursor.go(dcc.span.end(), DCC);
-                    if let Some(found) = dcc.announcement() {
-                        return Some(found);
+                    cursor.go(dcc.end, DCC);
+                    if let Some(found) = dcc.announcement {
+                        return Some(*found);
                     }
                 }
                 Err(Reject::Incomplete) => {
