@@ -70,9 +70,7 @@ impl NatHelper for NatFtp {
             // Servers use the port below that of the control connection, RFC 959 section 3.2.
             Kind::Port | Kind::Eprt => {
                 let source = conn.source_port(opener).saturating_sub(1);
-                let direction = opener.opposite();
-                let (announcer, server) = (conn.source(direction), conn.destination(direction));
-                expectation.register_on_unused_port(wanted, source, announcer, server)
+                expectation.register_on_unused_port(wanted, source, conn, conn.direction())
             }
             Kind::Pasv | Kind::Epsv => expectation.register_on_free_port(wanted),
         };

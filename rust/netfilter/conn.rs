@@ -199,8 +199,8 @@ impl<'a, S> Conn<'a, S> {
     /// Whether the kernel can correct the sequence numbers after a rewrite that changed the
     /// length.
     pub(super) fn has_sequence_adjustment(&self) -> bool {
-        // SAFETY: `ct` is valid by the type invariants.
-        !unsafe { bindings::nfct_seqadj(self.as_ptr()) }.is_null()
+        // SAFETY: `ct` is valid by the type invariants; only whether it is there is asked.
+        unsafe { extension::<u8>(self.as_ptr(), bindings::NF_CT_EXT_SEQADJ) }.is_some()
     }
 
     /// Notes that what a packet carries to the other side has become longer by `growth` bytes, at

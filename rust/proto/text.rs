@@ -38,8 +38,42 @@ impl Text {
     pub(super) fn push(&mut self, byte: u8) {
         if let Some(slot) = self.bytes.get_mut(self.len) {
             *slot = byte;
-            self.len = self.len.saturating_add(1);
+            self.len = self.len.wrapping_add(1);
         }
+    }
+
+    /// Appends a few bytes.
+    #[inline]
+    pub(super) fn push_all<const N: usize>(&mut self, bytes: &[u8; N]) {
+        let room = self.bytes.get_mut(self.len..);
+        if let Some(room) = room.and_then(<[u8]>::first_chunk_mut) {
+            *room = *bytes;
+            self.len = self.len.wrapping_add(N);
+        }
+    }
+
+    /// Appends `octets` in decimal, with `separator` between each two.
+    #[inline(never)]
+    pub(super) fn push_octets(&mut self, octets: &[u8], separator: u8) {
+        for octet in octets {
+            let octet = u32::from(*octet);
+            // Divided by 100 and 10; right for numbers that are so small.
+            let hundreds = octet.wrapping_mul(41) >> 12;
+            let tens = octet.wrapping_mul(205) >> 11;
+            let tens_left = tens.wrapping_sub(hundreds.wrapping_mul(10));
+            let ones = octet.wrapping_sub(tens.wrapping_mul(10));
+            let digits = hundreds | (tens_left << 8) | (ones << 16) | 0x0030_3030;
+            let skipped = u32::from(octet < 10).wrapping_add(u32::from(octet < 100));
+            let text = (digits | (u32::from(separator) << 24)) >> skipped.wrapping_mul(8);
+            let room = self.bytes.get_mut(self.len..);
+            if let Some(room) = room.and_then(<[u8]>::first_chunk_mut) {
+                *room = text.to_le_bytes();
+                let skipped = usize::try_from(skipped).unwrap_or_default();
+                self.len = self.len.wrapping_add(4).wrapping_sub(skipped);
+            }
+        }
+        // The last has none behind it.
+        self.len = self.len.saturating_sub(1);
     }
 
     /// Appends `number` in decimal.

@@ -3,9 +3,9 @@
 //! Expectations of translated connections, and the ports they are on.
 
 use super::{
-    super::address::{
-        self,
-        FIRST_UNPRIVILEGED, //
+    super::{
+        address::FIRST_UNPRIVILEGED,
+        Conn, //
     },
     Expectation,
     Outcome, //
@@ -15,7 +15,6 @@ use crate::{
     proto::Direction, //
 };
 use core::{
-    net::IpAddr,
     num::NonZeroU16,
     ptr::NonNull, //
 };
@@ -50,32 +49,56 @@ impl Expectation {
     /// Fails with `EBUSY` if there is none to be had. A port that needs privileges is replaced
     /// by one that does, others by such.
     pub(crate) fn register_on_free_port(&self, wanted: NonZeroU16) -> Result<NonZeroU16> {
-        self.register_where(wanted, |_, _| true)
+        match self.register_on(wanted) {
+            Err(EBUSY) => self.register_where(wanted, |_, _| true),
+            result => result,
+        }
     }
 
-    /// The same for an opener that is known to use one port, `source`, for all its connections.
+    /// The same for an opener that is known to use one port, `source`, for all its connections, where
+    /// packets of `direction` of the master come from the announcer.
     ///
     /// It cannot open the same connection twice, so a port that it is connected to is taken, too;
     /// except by an earlier connection to the same port of the announcer, of which the new one takes
-    /// the place. `announcer` is where that is, and `opener` what it knows the opener by.
+    /// the place.
     pub(crate) fn register_on_unused_port(
         &self,
         wanted: NonZeroU16,
         source: u16,
-        announcer: IpAddr,
-        opener: IpAddr,
+        conn: &Conn<'_, ()>,
+        direction: Direction,
     ) -> Result<NonZeroU16> {
         // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
         let mut tuple = unsafe { (*self.as_ptr()).tuple };
         tuple.src.u.all = source.to_be();
-        let mut inside = tuple;
-        inside.src.u3 = address::to_c(announcer);
-        inside.src.u.all = wanted.get().to_be();
-        inside.dst.u3 = address::to_c(opener);
-        inside.dst.u.all = source.to_be();
         tuple.dst.u.all = wanted.get().to_be();
         // The usual case: nobody has been there.
+        if !self.is_taken(&tuple) {
+            match self.register_on(wanted) {
+                Err(EBUSY) => {}
+                result => return result,
+            }
+        }
+        self.register_beside(wanted, source, tuple, conn.tuple(direction))
+    }
+
+    /// Registers the expectation where the connection `tuple` to it from port `source`, or the
+    /// expectation, was found to be taken; `announced` is where the announcement comes from and goes to.
+    #[cold]
+    #[inline(never)]
+    fn register_beside(
+        &self,
+        wanted: NonZeroU16,
+        source: u16,
+        mut tuple: bindings::nf_conntrack_tuple,
+        announced: &bindings::nf_conntrack_tuple,
+    ) -> Result<NonZeroU16> {
         let earlier = if self.is_taken(&tuple) {
+            let mut inside = tuple;
+            inside.dst.u.all = source.to_be();
+            inside.src.u3 = announced.src.u3;
+            inside.src.u.all = wanted.get().to_be();
+            inside.dst.u3 = announced.dst.u3;
             self.find_original(&inside)
         } else {
             Some(wanted)
@@ -86,6 +109,13 @@ impl Expectation {
             // Better a port like this than none.
             earlier == Some(port) || attempt >= MAX_ATTEMPTS / 2 || !self.is_taken(&tuple)
         })
+    }
+
+    /// Registers the expectation on `port`.
+    fn register_on(&self, port: NonZeroU16) -> Result<NonZeroU16> {
+        // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
+        unsafe { (*self.as_ptr()).tuple.dst.u.all = port.get().to_be() };
+        self.register().map(|()| port)
     }
 
     /// Whether there is a connection of which one direction is `tuple`.
@@ -119,8 +149,10 @@ impl Expectation {
         }
     }
 
-    /// Registers the expectation on the first port that will do; `is_good` is asked of each port,
+    /// Registers the expectation on the first port that will do, from `wanted` on; `is_good` is asked of each port,
     /// with the number of the attempt.
+    #[cold]
+    #[inline(never)]
     fn register_where(
         &self,
         wanted: NonZeroU16,
@@ -133,13 +165,10 @@ impl Expectation {
         };
         let mut port = wanted;
         for attempt in 0..MAX_ATTEMPTS {
-            // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
-            unsafe { (*self.as_ptr()).tuple.dst.u.all = port.get().to_be() };
             if is_good(port, attempt) {
-                match self.register() {
-                    Ok(()) => return Ok(port),
+                match self.register_on(port) {
                     Err(EBUSY) => {}
-                    Err(error) => return Err(error),
+                    result => return result,
                 }
             }
             // Steps that grow, so that neighbours who want the same port part ways soon.

@@ -3,10 +3,7 @@
 //! Writes what [`super::parse()`] reads.
 
 use core::{
-    net::{
-        IpAddr,
-        Ipv4Addr, //
-    },
+    net::IpAddr,
     num::NonZeroU16, //
 };
 
@@ -23,32 +20,26 @@ pub fn emit(kind: Kind, address: IpAddr, port: NonZeroU16, text: &mut Text) -> O
     text.clear();
     match (kind, address) {
         (Kind::Port | Kind::Pasv, IpAddr::V4(address)) => {
-            octets(text, address, b',');
-            for byte in port.get().to_be_bytes() {
-                text.push(b',');
-                text.push_decimal(u32::from(byte));
-            }
+            let [a, b, c, d] = address.octets();
+            let [high, low] = port.get().to_be_bytes();
+            text.push_octets(&[a, b, c, d, high, low], b',');
         }
         (Kind::Port | Kind::Pasv, IpAddr::V6(_)) => return None,
         (Kind::Eprt, address) => {
-            text.push(b'|');
             match address {
                 IpAddr::V4(address) => {
-                    text.push(b'1');
-                    text.push(b'|');
-                    octets(text, address, b'.');
+                    text.push_all(b"|1|");
+                    text.push_octets(&address.octets(), b'.');
                 }
                 IpAddr::V6(address) => {
-                    text.push(b'2');
-                    text.push(b'|');
+                    text.push_all(b"|2|");
                     text.push_groups(address);
                 }
             }
             delimited(text, port);
         }
         (Kind::Epsv, _) => {
-            text.push(b'|');
-            text.push(b'|');
+            text.push_all(b"||");
             delimited(text, port);
         }
     }
@@ -59,15 +50,4 @@ fn delimited(text: &mut Text, port: NonZeroU16) {
     text.push(b'|');
     text.push_decimal(u32::from(port.get()));
     text.push(b'|');
-}
-
-fn octets(text: &mut Text, address: Ipv4Addr, separator: u8) {
-    let mut between = false;
-    for octet in address.octets() {
-        if between {
-            text.push(separator);
-        }
-        text.push_decimal(u32::from(octet));
-        between = true;
-    }
 }
