@@ -177,7 +177,7 @@ impl LineHelper for Irc {
         }
         let expectation = Expectation::along(conn, Direction::Reply, L4Proto::Tcp, found.port)
             // From whom the connection will come only the two clients know.
-            .map(Expectation::from_anybody);
+            .map(Expectation::for_anybody);
         // If there is no memory or no room for it the connection fails, the session goes on.
         let Some(expectation) = expectation else {
             count::conntrack::no_memory.count();

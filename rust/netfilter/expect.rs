@@ -109,7 +109,7 @@ impl Expectation {
 
     /// The same from anybody.
     #[inline]
-    pub(crate) fn from_anybody(self) -> Self {
+    pub(crate) fn for_anybody(self) -> Self {
         // SAFETY: By the type invariants the expectation is valid; it is not registered yet, so nobody
         // else looks at it.
         unsafe {
@@ -122,7 +122,7 @@ impl Expectation {
 
     /// The same to `address`, which must be of the family that it was of.
     pub(crate) fn to(self, address: IpAddr) -> Self {
-        // SAFETY: As in `from_anybody`.
+        // SAFETY: As in `for_anybody`.
         unsafe { (*self.as_ptr()).tuple.dst.u3 = address::to_c(address) };
         self
     }

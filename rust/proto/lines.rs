@@ -115,8 +115,8 @@ impl Lines {
     #[inline(always)]
     pub(super) fn is_next(&self, seq: u32, len: usize) -> bool {
         let word = self.0.load(Relaxed);
-        // As `Starts::unpack` does it. CAST: The lower half.
-        word as u32 == seq && word >> 48 == 1 && len <= usize::from(u16::MAX)
+        // That is `seen`.
+        Starts::unpack(word).newest == seq && word >> 48 == 1 && len <= usize::from(u16::MAX)
     }
 
     /// Notes such a segment, which ends in a newline, too.

@@ -219,17 +219,21 @@ impl<'a> Reader<'a> {
         let mut rest = self.rest;
         let (mut all, mut left) = (0, COUNT);
         let result = loop {
-            let (octet, tail) = match short_octet(rest) {
-                Some(octet) => octet,
-                None => match long_octet(rest) {
-                    Ok(octet) => octet,
-                    Err((reject, tail)) => {
-                        rest = tail;
-                        break Err(reject);
+            let octet = match short_octet(rest) {
+                Some((octet, tail)) => {
+                    rest = tail;
+                    octet
+                }
+                None => {
+                    let mut left = rest;
+                    let octet = long_octet(&mut left);
+                    rest = left;
+                    match octet {
+                        Ok(octet) => octet,
+                        Err(reject) => break Err(reject),
                     }
-                },
+                }
             };
-            rest = tail;
             all = (all << 8) | u64::from(octet);
             left = left.wrapping_sub(1);
             if left == 0 {
@@ -290,25 +294,24 @@ fn short_octet(bytes: &[u8]) -> Option<(u32, &[u8])> {
     Some((octet, bytes.get(3..)?))
 }
 
-/// The same in any case: with what was not consumed where there is no such number.
+/// Consumes the number of 0 to 255 that `rest` begins with, in any case.
 #[cold]
 #[inline(never)]
-fn long_octet(bytes: &[u8]) -> Result<(u32, &[u8]), (Reject, &[u8])> {
-    let mut rest = bytes;
+fn long_octet(rest: &mut &[u8]) -> Result<u32, Reject> {
     let mut octet = None;
     loop {
-        let [byte, tail @ ..] = rest else {
-            return Err((Reject::Incomplete, rest));
+        let [byte, tail @ ..] = *rest else {
+            return Err(Reject::Incomplete);
         };
         let Some(digit) = decimal::digit(*byte) else {
-            return octet.map_or(Err((Reject::Malformed, rest)), |octet| Ok((octet, rest)));
+            return octet.ok_or(Reject::Malformed);
         };
         let value = octet.unwrap_or(0u32).wrapping_mul(10).wrapping_add(digit);
         if value > 255 {
-            return Err((Reject::Malformed, rest));
+            return Err(Reject::Malformed);
         }
         octet = Some(value);
-        rest = tail;
+        *rest = tail;
     }
 }
 

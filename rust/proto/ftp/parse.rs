@@ -105,10 +105,10 @@ pub(super) fn arguments<'f>(
     }
 }
 
-const PORT_KIND: u8 = Kind::Port as u8;
-const EPRT_KIND: u8 = Kind::Eprt as u8;
-const PASV_KIND: u8 = Kind::Pasv as u8;
-const EPSV_KIND: u8 = Kind::Epsv as u8;
+const PORT_KIND: u8 = 0;
+const EPRT_KIND: u8 = 1;
+const PASV_KIND: u8 = 2;
+const EPSV_KIND: u8 = 3;
 
 /// The same, for the `Kind` with that number. Each has its own code, since it has little of it.
 #[inline(never)]
