@@ -210,11 +210,17 @@ impl<'a, S> Conn<'a, S> {
     /// kernel remembers one place. That is not the packet's beginning, because parts of a large
     /// packet may be sent again by themselves, and acknowledged.
     ///
-    /// C function: `nf_ct_seqadj_set`.
+    /// Whoever listens to the connection's events is told, which the C function leaves out: without
+    /// that, a router that takes over cannot correct what it forwards.
+    ///
+    /// C functions: `nf_ct_seqadj_set`, `nf_conntrack_event_cache`.
     pub(crate) fn adjust_sequence(&self, seq: u32, growth: i32) {
         // SAFETY: `ct` is valid by the type invariants. Helpers run without `ct->lock`, which the
-        // function takes.
-        unsafe { bindings::nf_ct_seqadj_set(self.as_ptr(), self.info, seq.to_be(), growth) };
+        // first function takes.
+        unsafe {
+            bindings::nf_ct_seqadj_set(self.as_ptr(), self.info, seq.to_be(), growth);
+            bindings::nf_conntrack_event_cache(bindings::IPCT_SEQADJ, self.as_ptr());
+        }
     }
 
     /// What the kernel says of the packet's relation to the connection.
