@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """Just enough ctnetlink to put a TCP connection into the router's table together with its helper,
-as conntrackd does on the machine that takes over (conntrack -I cannot name a helper)."""
+as conntrackd does on the machine that takes over (conntrack -I cannot name a helper), and to hand
+expectations on as they are."""
 
 import os
 import socket
 import struct
 
 # <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nfnetlink_conntrack.h>
-NETLINK_NETFILTER, NLMSG_ERROR = 12, 2
-REQUEST, ACK, EXCLUSIVE, CREATE = 0x1, 0x4, 0x200, 0x400
+NETLINK_NETFILTER, NLMSG_ERROR, NLMSG_DONE = 12, 2, 3
+REQUEST, ACK, EXCLUSIVE, CREATE, DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
 NEW_CONNECTION = 1 << 8  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW
+# NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW and _GET.
+NEW_EXPECTATION, GET_EXPECTATIONS = 2 << 8, 2 << 8 | 1
 NESTED = 0x8000
 TUPLE_ORIG, TUPLE_REPLY, STATUS, PROTOINFO, HELP, TIMEOUT = 1, 2, 3, 4, 5, 7
 TUPLE_IP, TUPLE_PROTO = 1, 2
@@ -33,11 +36,44 @@ def create_connection(router, client, server, helper=None):
         + _attr(PROTOINFO | NESTED, _attr(PROTOINFO_TCP | NESTED, tcp)))
     if helper:
         attributes += _attr(HELP | NESTED, _attr(HELP_NAME, helper.encode() + b"\0"))
-    body = struct.pack(">BBH", family, 0, 0) + attributes
-    flags = REQUEST | ACK | CREATE | EXCLUSIVE
-    with router.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as netlink:
-        netlink.bind((0, 0))
-        netlink.send(struct.pack("=IHHII", 16 + len(body), NEW_CONNECTION, flags, 1, 0) + body)
+    _create(router, NEW_CONNECTION, struct.pack(">BBH", family, 0, 0) + attributes)
+
+
+def expectations(router):
+    """All that the router's kernel tells of each expectation, as it stands in the message."""
+    found = []
+    with _netlink(router) as netlink:
+        _send(netlink, GET_EXPECTATIONS, REQUEST | DUMP, bytes(4))
+        while True:
+            answer = netlink.recv(1 << 16)
+            while answer:
+                length, kind = struct.unpack_from("=IH", answer)
+                if kind == NLMSG_DONE:
+                    return found
+                assert kind == NEW_EXPECTATION, f"the kernel answered with message {kind}"
+                found.append(answer[16:length])
+                answer = answer[length + -length % 4:]
+
+
+def create_expectation(router, told):
+    """One that `expectations` has told, on another router."""
+    _create(router, NEW_EXPECTATION, told)
+
+
+def _netlink(router):
+    with router.entered():
+        netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+    netlink.bind((0, 0))
+    return netlink
+
+
+def _send(netlink, kind, flags, body):
+    netlink.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
+
+
+def _create(router, kind, body):
+    with _netlink(router) as netlink:
+        _send(netlink, kind, REQUEST | ACK | CREATE | EXCLUSIVE, body)
         answer = netlink.recv(8192)
     kind, = struct.unpack_from("=H", answer, 4)
     code, = struct.unpack_from("=i", answer, 16)

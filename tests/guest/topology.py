@@ -119,13 +119,18 @@ class Network:
 
     def _wire(self):
         commands = "link set lo up\n"
-        for name, (net4, net6) in NETWORKS.items():
+        for name in NETWORKS:
             commands += f"link add to-{name} type veth peer name net netns {name}\n"
-            commands += f"address add {net4}1/24 dev to-{name}\naddress add {net6}1/64 dev to-{name} nodad\n"
-            commands += f"link set to-{name} up\n"
+            commands += f"{gateway(name)}link set to-{name} up\n"
         self.router.run("ip -batch -", stdin=commands)
         for name, (net4, net6) in NETWORKS.items():
             commands = "link set lo up\n"
             commands += f"address add {net4}10/24 dev net\naddress add {net6}10/64 dev net nodad\nlink set net up\n"
             commands += f"route add default via {net4}1\nroute add ::/0 via {net6}1\n"
             Host(name).run("ip -batch -", stdin=commands)
+
+
+def gateway(name):
+    """Gives a router its addresses on the network of a host, for `ip -batch`."""
+    net4, net6 = NETWORKS[name]
+    return f"address add {net4}1/24 dev to-{name}\naddress add {net6}1/64 dev to-{name}\n"

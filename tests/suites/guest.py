@@ -82,6 +82,7 @@ def _build(setup):
 def _run_guest(setup, modules, options, out, number, guests):
     payload = Payload()
     payload.add(TOP / "tests/guest", "/tests")
+    payload.add(TOP / "docs/failover", "/tests/docs/failover")
     environment.add_modprobe_conf(payload)
     settings, limits = [f"HELPER={'stock' if options.stock else 'ours'}"], {"timeout": TIMEOUT}
     if options.debug:
