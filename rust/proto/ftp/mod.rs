@@ -268,6 +268,10 @@ impl LineSession for Session {
         let [head @ .., b'\n'] = bytes else {
             return Glance::Closer;
         };
+        // No line is so long.
+        if head.len() > LINE_MAX {
+            return Glance::Closer;
+        }
         if seems_of_interest(direction, bytes) {
             return Glance::Line;
         }
