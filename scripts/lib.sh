@@ -62,7 +62,8 @@ lock_cache() {
 	fi
 }
 
-key_of() { sha256sum "$@" | sha256sum | cut -c1-12; }
+# key_of FILE…: a name for their content, the same in each copy of this tree.
+key_of() { sha256sum "$@" | cut -d" " -f1 | sha256sum | cut -c1-12; }
 
 # Package names from lists with comments.
 packages() { sed 's/#.*//' "$@" | tr -s ' \t' '\n' | sed '/^$/d'; }
