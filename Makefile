@@ -31,7 +31,7 @@ demo: ## show in a guest what the modules are for
 	@scripts/demo
 
 test: ## run all tests; T=PATTERN only those scenarios of the guest
-	@tests/run $(if $(T),-T '$(T)')
+	@tests/run $(if $(T),-T '$(T)') $(if $(DEBUG_UNTIL),--debug-until $(DEBUG_UNTIL))
 
 test-debug: ## run tests on a kernel with KASAN, lockdep and kmemleak; T=PATTERN or ALL=1
 	@tests/run --debug $(if $(T),-T '$(T)') $(if $(ALL),--all)
@@ -82,7 +82,7 @@ help: ## this text
 	@echo '  KDIR=DIR            a kernel tree with Rust metadata to build for'
 	@echo '  T=PATTERN           tests to run, as pytest -k'
 	@echo '  ALL=1               test-debug: every guest scenario; PACKETS=, TIMES=, SEED=: how many, how often, which'
-
+	@echo '  DEBUG_UNTIL=MINUTES test: part of test-debug behind it, if that can be done so long after the start'
 	@echo '  INPUTS=N SEED=N     how many inputs for diff-test, and which'
 	@echo '  SECONDS=N           how long fuzz runs for each protocol'
 	@echo '  INSTALL_MOD_PATH=   root of the modules_install target'

@@ -276,8 +276,12 @@ unsafe fn assign<H: AutoAssign>(ct: *mut bindings::nf_conn) {
             bindings::nfct_seqadj_ext_add(ct);
         }
         let help = bindings::nf_ct_helper_ext_add(ct, kernel::bindings::GFP_ATOMIC);
+        if help.is_null() {
+            count::conntrack::no_memory.count();
+            return;
+        }
         let helper = H::shared().helper.load(Ordering::Acquire);
-        if !help.is_null() && bindings::refcount_inc_not_zero(&raw mut (*helper).ct_refcnt) {
+        if bindings::refcount_inc_not_zero(&raw mut (*helper).ct_refcnt) {
             // `rcu_assign_pointer`: others see the helper only once it is complete.
             (*(&raw mut (*help).helper).cast::<AtomicPtr<bindings::nf_conntrack_helper>>())
                 .store(helper, Ordering::Release);

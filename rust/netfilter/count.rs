@@ -164,7 +164,7 @@ pub(crate) mod conntrack {
         taken,
         /// Not expected: the kernel's table of expectations is full.
         table_full,
-        /// Not expected: no memory.
+        /// Not expected, or a new connection not helped at all: no memory.
         no_memory,
         /// Expected without translation, as the NAT half is not loaded.
         nat_missing,

@@ -4,6 +4,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,12 +20,19 @@ def cache():
     return Path(os.environ.get("IP_CONNTRACK_CACHE") or Path(base) / "ip_conntrack_rust")
 
 
-def setup(kind="guest"):
-    """What scripts/setup says: USERLAND, KERNEL, KDIR and GUEST; `kind` "debug" for the debug kernel."""
-    made = subprocess.run([TOP / "scripts/setup", kind], stdout=subprocess.PIPE, text=True)
+def setup(kind="guest", timeout=None):
+    """What scripts/setup says: USERLAND, KERNEL, KDIR and GUEST; `kind` "debug" for the debug kernel.
+    None if it is not done in time, in seconds; what it has made so far is not lost."""
+    made = subprocess.Popen([TOP / "scripts/setup", kind], stdout=subprocess.PIPE, text=True, start_new_session=bool(timeout))
+    try:
+        said, _ = made.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(made.pid, signal.SIGKILL)
+        made.wait()
+        return None
     if made.returncode:
         sys.exit(made.returncode)
-    return dict(word.split("=", 1) for word in shlex.split(made.stdout))
+    return dict(word.split("=", 1) for word in shlex.split(said))
 
 
 def guest():

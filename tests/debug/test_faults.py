@@ -1,170 +1,195 @@
 # SPDX-License-Identifier: GPL-2.0
-"""No memory, or no room in the tables of connection tracking. What is said still arrives, if need be
-once more and later; what could not be done is not done; and afterwards all is as before."""
+"""No memory, for each allocation on a path of the modules', or no room in the tables of connection
+tracking. What is said still arrives, if need be once more and later; what could not be done is not
+done; the counters tell; and afterwards all is as before."""
+
+import errno
+import os
+import threading
 
 import pytest
 
+import counters
 import expected
 import faults
 import instances
 import scripted
-from amanda_talk import Talk, connect, reply
-from dcc import Session, message, send
+import sessions
+import shell
 from dialogue import Dialogue
-from helpers import AMANDA, IRC
 
 pytestmark = pytest.mark.debug
 needs_failslab = pytest.mark.skipif(not faults.available(), reason="a kernel without failslab")
-# Which of several allocations on one path fails: each, the second of two, …
-INTERVALS = (1, 2, 3, 5)
-# What was not sent for want of memory is sent again.
-AGAIN = pytest.mark.timeout(300)
+each_protocol = pytest.mark.parametrize("kind", sessions.KINDS.values(), ids=sessions.KINDS)
+of_lines = pytest.mark.parametrize("kind", [sessions.Ftp, sessions.Irc], ids=["ftp", "irc"])
+PORT = 40000
 
 
-@pytest.fixture
-def all_modules(network, clean):
-    instances.load_all()
-    yield
-    instances.unload_all()
+def counted(kind, before):
+    """What has been counted since."""
+    now = counters.read(kind.helper.name)
+    change = {name: now.get(name, 0) - before.get(name, 0) for name in {*now, *before}}
+    return {name: count for name, count in change.items() if count}
 
 
-def _hears(talk, said, *forms):
-    """One of the forms, and nothing else, comes out at the server."""
-    talk.client.sendall(said)
-    heard = b""
-    while not heard.endswith(b"\n"):
-        chunk = talk.server.recv(1 << 16)
-        assert chunk, "the connection broke"
-        heard += chunk
-    assert heard in forms, f"{said!r} became {heard!r}"
-    return heard
+def read(kind):
+    return counters.read(kind.helper.name)
 
 
 @needs_failslab
-@AGAIN
-@pytest.mark.parametrize("module", ["ip_conntrack_ftp", "ip_nat_ftp"])
-@pytest.mark.parametrize("flow_name", ["plain", "both"])
-def test_no_memory_for_ftp(network, all_modules, flow, module, flow_name):
-    way = flow(flow_name, assign=None)
-    address, injected = way.client.address["ipv4"], 0
-    for interval in INTERVALS:
-        with Dialogue(way) as talk:
-            # A few failures for each line: without an end to them a line that needs memory never passes.
-            for number in range(5):
-                port = 40000 + number
-                said = scripted.port_command(address, port)
-                with faults.Faults(module, interval, most=1) as fault:
-                    _hears(talk, said, said, scripted.port_command(way.seen_as, port))
-                injected += fault.injected
-            talk.chat()
-            talk.active(41000)
-            talk.passive()
-    # Nothing is asked for by the NAT half where nothing is translated.
-    assert injected if flow_name == "both" or module == "ip_conntrack_ftp" else not injected
+@each_protocol
+@pytest.mark.parametrize("translated", [False, True], ids=["plain", "nat"])
+def test_no_memory_for_an_expectation(network, all_modules, way, kind, translated):
+    flow = way(kind.helper, kind.nat if translated else "plain", assign=None)
+    with kind(flow) as session:
+        before = read(kind)
+        with faults.Faults(kind.helper.ours.name) as fault:
+            session.announce(PORT)
+        assert fault.injected == 1
+        assert counted(kind, before) == {"announced": 1, "no_memory": 1}
+        assert expected.ports(network.router) == []
+        session.goes_on(PORT + 1)
 
 
 @needs_failslab
-@AGAIN
-def test_no_memory_at_all_for_ftp(network, all_modules, flow):
-    """Every allocation fails as long as the trouble lasts: no expectation, and the line passes."""
-    with Dialogue(flow("plain", assign=None)) as talk:
-        said = scripted.port_command(talk.flow.client.address["ipv4"], 40000)
-        with faults.Faults("ip_conntrack_ftp") as fault:
-            for _ in range(20):
-                talk.client.sendall(said)
-            heard = b""
-            while len(heard) < 20 * len(said) and fault.count() < 20:
-                heard += talk.server.recv(1 << 16)
-            assert expected.ports(network.router) == []
+@of_lines
+def test_no_memory_for_many(network, all_modules, way, kind):
+    """As long as the trouble lasts every announcement passes, and none is expected."""
+    with kind(way(kind.helper, "snat", assign=None)) as session:
+        before = read(kind)
+        with faults.Faults(kind.helper.ours.name, most=faults.PLENTY) as fault:
+            for number in range(20):
+                session.announce(PORT + number)
+        assert fault.injected == 20
+        assert counted(kind, before) == {"announced": 20, "no_memory": 20}
+        assert expected.ports(network.router) == []
+        session.goes_on(PORT + 20)
+
+
+@needs_failslab
+@of_lines
+def test_no_memory_to_keep_a_line(network, all_modules, way, kind):
+    """An announcement in two segments, of which the first cannot be kept."""
+    with kind(way(kind.helper, "plain", assign=None)) as session:
+        before = read(kind)
+        with faults.Faults(kind.helper.ours.name) as fault:
+            session.in_halves(PORT)
+        assert fault.injected == 1
+        assert counted(kind, before) == {"gave_up": 1}
+        assert expected.ports(network.router) == []
+        session.goes_on(PORT + 1)
+
+
+@needs_failslab
+@each_protocol
+def test_no_memory_to_assign(network, all_modules, way, kind):
+    """The connection comes about and is not helped; the next one is."""
+    before = read(kind)
+    flow = way(kind.helper, "plain", assign=None)
+    with faults.Faults(kind.helper.ours.name) as fault:
+        session = kind(flow)
+    with session:
+        assert fault.injected == 1
+        session.announce(PORT)
+        assert counted(kind, before) == {"no_memory": 1}
+        assert expected.ports(network.router) == []
+    # TFTP's and Amanda's ports are as before, and so would be their connections.
+    network.router.run("conntrack -F")
+    with kind(flow) as another:
+        another.goes_on(PORT + 1)
+
+
+@needs_failslab
+@pytest.mark.parametrize("kind", [sessions.Ftp, sessions.Irc, sessions.Amanda], ids=["ftp", "irc", "amanda"])
+def test_no_memory_to_rewrite(network, all_modules, way, kind):
+    """The segment is lost; it comes again, and then is rewritten."""
+    flow = way(kind.helper, kind.nat, assign=None)
+    with kind(flow) as session:
+        before = read(kind)
+        with faults.Faults(kind.helper.ours_nat.name) as fault:
+            session.announce_long(PORT)
+        assert fault.injected == 1
+        change = counted(kind, before)
+        assert change["nat.no_memory"] == 1 and change["nat.rewritten"] == 1
+        session.goes_on(PORT + 1)
+
+
+def listens(host):
+    """Whether somebody has subscribed to messages of nfnetlink's."""
+    with host.entered(), open("/proc/thread-self/net/netlink") as sockets:
+        return any(protocol == "12" and int(groups, 16) for _, protocol, _, groups, *_ in map(str.split, sockets))
+
+
+@needs_failslab
+@each_protocol
+def test_no_memory_to_tell_of_it(network, all_modules, way, kind):
+    """Somebody listens for expectations, and there is no memory for the message."""
+    network.router.run("conntrack -L expect")
+    network.router.start("conntrack -E expect")
+    shell.wait_for("a listener", lambda: listens(network.router))
+    with kind(way(kind.helper, kind.nat, assign=None)) as session:
+        with faults.Faults("ctnetlink_expect_event", most=faults.PLENTY) as fault:
+            session.goes_on(PORT)
         assert fault.injected
-        while len(heard) < 20 * len(said):
-            heard += talk.server.recv(1 << 16)
-        talk.chat()
-        talk.active(40001)
+        session.goes_on(PORT + 1)
 
 
 @needs_failslab
-@AGAIN
-@pytest.mark.parametrize("module", ["ip_conntrack_irc", "ip_nat_irc"])
-def test_no_memory_for_irc(network, all_modules, way, module):
-    injected = 0
-    for interval in INTERVALS:
-        with Session(way(IRC, "snat", assign=None)) as talk:
-            for number in range(5):
-                said, rewritten = (message(send(address, 40000 + number)) for address in ("192.0.2.10", talk.flow.seen_as))
-                with faults.Faults(module, interval, most=1) as fault:
-                    _hears(talk, said, said, rewritten)
-                injected += fault.injected
-            talk.chat()
-            talk.offer_to_outside(41000)
-    assert injected
+@pytest.mark.timeout(300)
+def test_no_memory_while_loading(network, clean, kernel_log):
+    """Each allocation of each module's own beginning fails once."""
+    kernel_log.allow("the kernel does not register|debugfs")
+    network.router.run("modprobe nf_nat")
+    failed = {}
+    for name, file in instances.files().items():
+        for number in range(1, 200):
+            with faults.nth_of_this_task(number, "do_one_initcall") as has_failed:
+                try:
+                    instances.insert(file)
+                    is_there = True
+                except OSError:
+                    is_there = False
+                is_over = not has_failed()
+            if is_over:
+                break
+            if is_there:
+                instances.remove(name)
+        assert is_there and is_over
+        failed[name] = number - 1
+    for name in reversed(instances.files()):
+        instances.remove(name)
+    shell.log.info("allocations that failed while loading: %s", failed)
+    # The helper's copy, hooks and their namespaces; a folder and its files in debugfs.
+    assert all(count >= 5 for count in failed.values()), failed
 
 
 @needs_failslab
-@AGAIN
-@pytest.mark.parametrize("module", ["ip_conntrack_amanda", "ip_nat_amanda"])
-def test_no_memory_for_amanda(network, all_modules, way, module):
-    """A datagram that was lost is not sent again by anybody but the programs."""
-    injected = 0
-    with Talk(way(AMANDA, "dnat", assign=None)) as talk:
-        for interval in INTERVALS:
-            with faults.Faults(module, interval, most=3) as fault:
-                for number in range(5):
-                    talk.machine.send(reply(connect(DATA=11000 + number, MESG=12000)), talk.peer)
-                    if talk.server.is_readable(0.5):
-                        talk.server.receive()
-            injected += fault.injected
-        talk.machine_says(reply(connect(DATA=13000, MESG=13001)))
-    if module == "ip_conntrack_amanda":
-        assert injected
+def test_no_memory_for_a_namespace(network, all_modules, flow):
+    """Each allocation of a module's for a new network namespace fails once: there is no namespace, or it
+    is whole."""
+    outcomes = []
 
+    def make():
+        for number in range(1, 500):
+            # What the modules do for a namespace is to register their hooks in it.
+            with faults.nth_of_this_task(number, "nf_register_net_hooks") as has_failed:
+                try:
+                    os.unshare(os.CLONE_NEWNET)
+                    outcomes.append(0)
+                except OSError as error:
+                    outcomes.append(error.errno)
+                if not has_failed():
+                    return
 
-@needs_failslab
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", ["ftp", "irc", "tftp", "amanda"])
-def test_no_memory_while_loading(network, clean, kernel_log, name):
-    """Each allocation of loading fails once; until none is left and the module is there."""
-    kernel_log.allow("FAULT_INJECTION|ip_(conntrack|nat)_|Cannot allocate|kobject_add|failed")
-    files, half = instances.files(), f"ip_conntrack_{name}"
-    network.router.run("modprobe nf_conntrack")
-    for number in range(1, 3000):
-        with faults.nth_of_this_task(number) as failed:
-            try:
-                instances.insert(files[half])
-            except OSError:
-                continue
-            finally:
-                used = failed()
-        instances.remove(half)
-        if not used:
-            break
-    else:
-        raise AssertionError("so many allocations that there seems to be no end")
-    assert number > 10, "no allocation failed"
-    instances.insert(files[half])
-    instances.remove(half)
-
-
-def _setting(network, name, value):
-    """The value is the router's, or where the kernel has only one, everybody's."""
-    try:
-        network.router.sysctl(name, value)
-    except PermissionError:
-        with open("/proc/sys/" + name.replace(".", "/"), "w") as file:
-            file.write(str(value))
-
-
-@pytest.fixture
-def setting(network):
-    before = {}
-
-    def change(name, value):
-        before.setdefault(name, network.router.sysctl(name))
-        _setting(network, name, value)
-
-    yield change
-    for name, value in before.items():
-        _setting(network, name, value)
+    # A thread of its own, with which its namespace goes.
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    shell.log.info("outcomes: %s", outcomes)
+    assert len(outcomes) > 4 * len(instances.CONNTRACK)
+    assert set(outcomes[:-1]) == {errno.ENOMEM} and outcomes[-1] == 0
+    with Dialogue(flow("plain", assign=None)) as talk:
+        talk.active(PORT)
 
 
 def test_table_of_expectations_full(network, all_modules, flow, setting, kernel_log):
@@ -175,8 +200,10 @@ def test_table_of_expectations_full(network, all_modules, flow, setting, kernel_
         address = way.client.address["ipv4"]
         setting("net.netfilter.nf_conntrack_expect_max", 1)
         first.client_says(scripted.port_command(address, 40000))
+        before = counters.read("ftp")
         second.client_says(scripted.port_command(address, 40001))
         assert expected.ports(network.router) == [40000]
+        assert counters.read("ftp") == {**before, "announced": 2, "table_full": 1}
         setting("net.netfilter.nf_conntrack_expect_max", 100)
         for talk in (first, second):
             talk.chat()

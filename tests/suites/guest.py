@@ -34,18 +34,19 @@ def run(options, out):
     elif options.modules:
         modules = sorted(options.modules.glob("ip_*.ko"))
     else:
-        modules = _build(setup)
+        modules = build(setup)
     if modules is None:
         return 0, 1
-    if options.debug and not options.pattern:
-        options.pattern = None if options.all else DEBUG_PART
-        guests = GUESTS
-    else:
-        guests = 1 if options.pattern else GUESTS
+    pattern = options.pattern or (DEBUG_PART if options.debug and not options.all else None)
+    return run_all(setup, modules, options, out, pattern, 1 if options.pattern else GUESTS)
+
+
+def run_all(setup, modules, options, out, pattern, guests, timeout=None):
+    """Runs the scenarios that match in so many guests."""
     runs = [None] * guests
 
     def one(number):
-        runs[number] = _run_guest(setup, modules, options, out / f"guest{number}", number, guests)
+        runs[number] = _run_guest(setup, modules, options, out / f"guest{number}", pattern, number, guests, timeout)
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(guests)]
     for thread in threads:
@@ -68,7 +69,7 @@ def count(run):
     return run.outcomes["passed"], run.outcomes["failed"] + bool(run.problems)
 
 
-def _build(setup):
+def build(setup):
     """Our modules for the guest's kernel, up to date; None if they cannot be built."""
     made = subprocess.run([TOP / "scripts/kbuild", "modules"], env={**os.environ, "KDIR": setup["KDIR"]},
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -79,7 +80,7 @@ def _build(setup):
     return environment.our_modules(Path(setup["GUEST"]))
 
 
-def _run_guest(setup, modules, options, out, number, guests):
+def _run_guest(setup, modules, options, out, pattern, number, guests, timeout):
     payload = Payload()
     payload.add(TOP / "tests/guest", "/tests")
     payload.add(TOP / "docs/failover", "/tests/docs/failover")
@@ -87,12 +88,13 @@ def _run_guest(setup, modules, options, out, number, guests):
     settings, limits = [f"HELPER={'stock' if options.stock else 'ours'}"], {"timeout": TIMEOUT}
     if options.debug:
         payload.add(TOP / "tests/debug", "/tests/debug")
+        payload.add(TOP / "tests/fuzz/corpus", "/tests/debug/corpus")
         settings += [f"PATIENCE={DEBUG_PATIENCE}"]
         settings += [f"{name}={os.environ[name]}" for name in ("PACKETS", "TIMES", "SEED") if name in os.environ]
-        limits = {"timeout": DEBUG_TIMEOUT, **environment.DEBUG_MACHINE}
+        limits = {"timeout": timeout or DEBUG_TIMEOUT, **environment.DEBUG_MACHINE}
     job = ["env", *settings, "python3", "-m", "pytest", "--rootdir=/tests", "-c", "/tests/pytest.ini", "/tests"]
     job += [f"--shard={number}/{guests}"]
-    job += ["-k", options.pattern] if options.pattern else []
+    job += ["-k", pattern] if pattern else []
     machine = Machine(setup["GUEST"], environment.cache(), [shlex.join(job)], payload=payload, modules=modules,
                       smp=options.smp, tests=True, **limits)
     run = machine.run(out, on_result=_show, say=_say)
