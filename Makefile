@@ -34,7 +34,7 @@ test: ## run all tests; T=PATTERN only those scenarios of the guest
 	@tests/run $(if $(T),-T '$(T)') $(if $(DEBUG_UNTIL),--debug-until $(DEBUG_UNTIL))
 
 test-debug: ## run tests on a kernel with KASAN, lockdep and kmemleak; T=PATTERN or ALL=1
-	@tests/run --debug $(if $(T),-T '$(T)') $(if $(ALL),--all)
+	@tests/run --debug $(if $(T),-T '$(T)') $(if $(ALL),--all) $(if $(GUESTS),--guests $(GUESTS))
 
 diff-test: ## give INPUTS=N made-up packets to mainline's helpers and to ours, and count the differences
 	@scripts/rust diff $(or $(INPUTS),1000000) $(SEED)
@@ -82,6 +82,7 @@ help: ## this text
 	@echo '  KDIR=DIR            a kernel tree with Rust metadata to build for'
 	@echo '  T=PATTERN           tests to run, as pytest -k'
 	@echo '  ALL=1               test-debug: every guest scenario; PACKETS=, TIMES=, SEED=: how many, how often, which'
+	@echo '  GUESTS=N            test-debug: how many guests side by side; with T= one unless told otherwise'
 	@echo '  DEBUG_UNTIL=MINUTES test: part of test-debug behind it, if that can be done so long after the start'
 	@echo '  INPUTS=N SEED=N     how many inputs for diff-test, and which'
 	@echo '  SECONDS=N           how long fuzz runs for each protocol'

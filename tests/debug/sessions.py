@@ -44,7 +44,11 @@ class Ftp:
 
     def goes_on(self, port):
         self.talk.chat()
-        self.talk.active(port)
+        flow = self.flow
+        said = self.line(flow.client.address[flow.family], port)
+        with flow.client.listen(flow.family, port) as waiting:
+            self.talk.client_says(said, flow.heard("client", said) if flow.nat else said)
+            carry(flow.server, flow.family, flow.seen_as, port, waiting)
         self.talk.passive()
 
 

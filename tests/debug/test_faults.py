@@ -186,8 +186,9 @@ def test_no_memory_for_a_namespace(network, all_modules, flow):
     thread.start()
     thread.join()
     shell.log.info("outcomes: %s", outcomes)
-    assert len(outcomes) > 4 * len(instances.CONNTRACK)
-    assert set(outcomes[:-1]) == {errno.ENOMEM} and outcomes[-1] == 0
+    # Each has four hooks.
+    assert outcomes.count(errno.ENOMEM) >= 4 * len(instances.CONNTRACK)
+    assert set(outcomes) == {errno.ENOMEM, 0} and outcomes[-1] == 0
     with Dialogue(flow("plain", assign=None)) as talk:
         talk.active(PORT)
 

@@ -38,7 +38,7 @@ def run(options, out):
     if modules is None:
         return 0, 1
     pattern = options.pattern or (DEBUG_PART if options.debug and not options.all else None)
-    return run_all(setup, modules, options, out, pattern, 1 if options.pattern else GUESTS)
+    return run_all(setup, modules, options, out, pattern, options.guests or (1 if options.pattern else GUESTS))
 
 
 def run_all(setup, modules, options, out, pattern, guests, timeout=None):
