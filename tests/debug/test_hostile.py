@@ -44,7 +44,7 @@ NAT = """table inet nat {{
   }}
   chain postrouting {{
     type nat hook postrouting priority srcnat;
-    {ip} saddr {inner} oifname "to-server" masquerade
+    {ip} saddr {inner} oifname "to-server" snat {ip} to {far}
     oifname "to-server" snat {ip} to {own}
   }}
 }}
@@ -71,7 +71,7 @@ def firewall(network):
         rules = RULES + NAT if translated else RULES
         network.router.run("nft -f -", stdin=rules.format(
             ip="ip6" if family == "ipv6" else "ip", attackers=f"{inner}, {outer}", inner=inner, outer=outer,
-            near=flows.NEAR[family], own=flows.LONG[family]))
+            near=flows.NEAR[family], far=flows.FAR[family], own=flows.LONG[family]))
 
     return put_up
 
