@@ -53,9 +53,11 @@ def add_modprobe_conf(payload):
 
 
 def new_output(name):
-    """A folder for the logs of one run; of earlier ones the newest are kept."""
+    """A folder for the logs of one run; of earlier ones the newest are kept, and those of today, which may
+    still be in use."""
     folder = cache() / "out"
     folder.mkdir(parents=True, exist_ok=True)
     for old in sorted(folder.iterdir())[:-30]:
-        shutil.rmtree(old, ignore_errors=True)
+        if time.time() - old.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(old, ignore_errors=True)
     return folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{os.getpid()}"

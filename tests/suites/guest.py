@@ -19,10 +19,10 @@ GUESTS = 2
 TIMEOUT = 1800
 # The debug kernel is slow.
 DEBUG_TIMEOUT, DEBUG_PATIENCE = 5400, 6
-# Of the scenarios that run on every kernel, what the debug kernel runs unless told otherwise: all
-# that loads, unloads, queues, overflows or rewrites, and one session of each protocol.
-DEBUG_PART = ("debug or unload or module or assign_load or again or crowd or pickup or "
-              "transfer or tftp or irc or amanda or lines")
+# Of the scenarios that run on every kernel, what the debug kernel runs unless told otherwise: transfers of
+# each protocol by real programs, and all that loads, unloads, queues, overflows, puts together or rewrites.
+DEBUG_PART = ("debug or unload or assign_load or counters or crowd or pickup or split or packets or sessions or "
+              "backup or irc_transfer or tftp_transfer or nat_transfer")
 _print_lock = threading.Lock()
 
 
