@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where the guest and our modules are; sets up what is missing."""
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -58,6 +59,8 @@ def new_output(name):
     folder = cache() / "out"
     folder.mkdir(parents=True, exist_ok=True)
     for old in sorted(folder.iterdir())[:-30]:
-        if time.time() - old.stat().st_mtime > 24 * 3600:
-            shutil.rmtree(old, ignore_errors=True)
+        # Another run may be removing it, too.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - old.stat().st_mtime > 24 * 3600:
+                shutil.rmtree(old, ignore_errors=True)
     return folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{os.getpid()}"

@@ -23,6 +23,13 @@ needs_failslab = pytest.mark.skipif(not faults.available(), reason="a kernel wit
 each_protocol = pytest.mark.parametrize("kind", sessions.KINDS.values(), ids=sessions.KINDS)
 of_lines = pytest.mark.parametrize("kind", [sessions.Ftp, sessions.Irc], ids=["ftp", "irc"])
 PORT = 40000
+LABELLED = """table inet labelled {
+  chain forward {
+    type filter hook forward priority filter;
+    ct state new ct label set 1
+  }
+}
+"""
 
 
 def counted(kind, before):
@@ -97,6 +104,28 @@ def test_no_memory_to_assign(network, all_modules, way, kind):
     network.router.run("conntrack -F")
     with kind(flow) as another:
         another.goes_on(PORT + 1)
+
+
+@needs_failslab
+@of_lines
+def test_no_memory_to_adjust_sequence_numbers(network, all_modules, way, setting, kind):
+    """What does not fit any more is not rewritten, so it passes as it is, and opens nothing."""
+    # So much is attached to a connection then that its extensions have to grow.
+    for name in ("acct", "timestamp", "events"):
+        setting(f"net.netfilter.nf_conntrack_{name}", 1)
+    network.router.run("nft -f -", stdin=LABELLED)
+    flow = way(kind.helper, "snat", assign=None)
+    before = read(kind)
+    with faults.Faults(kind.helper.ours.name) as fault:
+        session = kind(flow)
+    with session:
+        assert fault.injected == 1
+        session.announce(PORT)
+        assert counted(kind, before) == {"assigned": 1, "announced": 1, "nat.no_sequence_adjustment": 1}
+        assert expected.ports(network.router) == []
+        session.talk.chat()
+    with kind(flow) as another:
+        another.goes_on(PORT)
 
 
 @needs_failslab

@@ -140,6 +140,7 @@ def test_hostile_traffic(network, all_modules, ports, firewall, setting, kernel_
             if number % 20 == 0:
                 for session in (ftp, irc, tftp):
                     session.goes_on(40000 + number % 20000)
+                shell.log.info("%d packets in %.0f s", attack.sent, time.monotonic() - start)
     attack.tell(time.monotonic() - start)
     seen = {name: counters.read(name) for name in hostile.PORTS}
     missing = [(name, counter) for name, counter in understood(family, translated) if not seen[name].get(counter)]

@@ -91,7 +91,9 @@ def _run_guest(setup, modules, options, out, pattern, number, guests, timeout):
         payload.add(TOP / "tests/fuzz/corpus", "/tests/debug/corpus")
         settings += [f"PATIENCE={DEBUG_PATIENCE}"]
         settings += [f"{name}={os.environ[name]}" for name in ("PACKETS", "TIMES", "SEED") if name in os.environ]
-        limits = {"timeout": timeout or DEBUG_TIMEOUT, **environment.DEBUG_MACHINE}
+        # A hundred hostile packets take half a second.
+        longer = int(os.environ.get("PACKETS", 0)) // 100
+        limits = {"timeout": timeout or DEBUG_TIMEOUT + longer, **environment.DEBUG_MACHINE}
     job = ["env", *settings, "python3", "-m", "pytest", "--rootdir=/tests", "-c", "/tests/pytest.ini", "/tests"]
     job += [f"--shard={number}/{guests}"]
     job += ["-k", pattern] if pattern else []
