@@ -9,7 +9,7 @@ import environment
 from suites import guest
 
 # How long building the debug kernel and running this may take, in seconds.
-BUILD, RUN = 25 * 60, 12 * 60
+BUILD, RUN = 25 * 60, 15 * 60
 PART = "debug and (load_and_unload or waits or second_instance or no_memory_to or hostile)"
 SETTINGS = {"TIMES": "20", "PACKETS": "8000"}
 
