@@ -28,6 +28,8 @@ SENTENCES = {
     "amanda": (rb"Amanda 3.5 REQ HANDLE 000-00000000 SEQ 1\nSERVICE sendbackup\n\xffAmanda 3.5 REP HANDLE 000-00010001 SEQ 1\n"
                rb"CONNECT DATA 11000 MESG 11001 INDEX 11002\nOPTIONS x;\n", rb"Amanda 3.5 REQ x\n\xffAmanda 3.5 REP x\nCONNECT STATE 9999 CMD 9998\n"),
 }
+# What may be a port in them.
+PORT_TEXT = re.compile(rb"156,64|195,80|(?<![\d.:,])[1-9]\d{3,4}(?![\d:.])")
 PIECES = (b"\r\n", b"\n", b"\0", b",", b"9" * 30, b"\1DCC ", b" ", b"|", b"-", b"\xff", b"\xfe", b"\xfe", b"\xfd", b"\xfc", b"\xfb")
 OPTIONS = (b"\x08\x0a" + b"\0" * 8, b"\x05\x0a" + b"\xff" * 8, b"\x05\x00", b"\x02\x04\x05\xb4", b"\x08\x7f\x01", b"\xff" * 40)
 ALONE = b"\1\4\0\0\0\0"  # a padding option
@@ -54,6 +56,8 @@ class Talk:
         (client, server), (server_itself, seen_as) = (map(frames.packed, pair) for pair in (ends, back))
         self.ways = (((client, own), (server, port)), ((server_itself, port), (seen_as, own)))
         self.homes = [_home(ends[0]), _home(back[0])]
+        # Where two say the same only one is believed, so most have ports of their own.
+        self.first_port = chance.randrange(1024, 65000) if chance.random() < .8 else None
         self.inputs = inputs[self.name]
         # Where the next packets of each side stand, and how far they have come.
         self.base = [chance.randrange(1 << 32), chance.randrange(1 << 32)]
@@ -184,6 +188,8 @@ class Talk:
             if payload:
                 for old, new in self.homes[side]:
                     payload = payload.replace(old, new)
+                if self.first_port:
+                    payload = PORT_TEXT.sub(self._own_port, payload)
                 parts.append((side, said[side], payload))
                 said[side] += len(payload)
             if mark == SWITCH:
@@ -193,6 +199,13 @@ class Talk:
             elif mark == SWAP:
                 parts[-2:] = parts[:-3:-1]
         return parts
+
+
+    def _own_port(self, match):
+        self.first_port += 1
+        if b"," in match[0]:
+            return b"%d,%d" % divmod(self.first_port, 256)
+        return b"%d" % self.first_port
 
 
 def _home(address):
