@@ -107,9 +107,9 @@ def test_no_memory_to_assign(network, all_modules, way, kind):
 
 
 @needs_failslab
-@of_lines
-def test_no_memory_to_adjust_sequence_numbers(network, all_modules, way, setting, kind):
+def test_no_memory_to_adjust_sequence_numbers(network, all_modules, way, setting):
     """What does not fit any more is not rewritten, so it passes as it is, and opens nothing."""
+    kind = sessions.Ftp
     # So much is attached to a connection then that its extensions have to grow.
     for name in ("acct", "timestamp", "events"):
         setting(f"net.netfilter.nf_conntrack_{name}", 1)

@@ -174,6 +174,9 @@ def test_removal_while_a_packet_waits(network, all_modules, what, priority):
         if what == "line":
             # Retransmitted, if the kernel has dropped it.
             assert other.recv(100) in (scripted.port_command("192.0.2.10", 40000), scripted.port_command("198.51.100.1", 40000))
+        elif what == "syn":
+            listener.settimeout(30 * shell.PATIENCE)
+            listener.accept()[0].close()
         assert expected.ports(network.router) == []
         instances.load_all()
 
