@@ -6,6 +6,7 @@ import socket
 import threading
 
 import servers
+import shell
 from dialogue import digest
 from servers import ROOT, SMALL
 
