@@ -9,39 +9,30 @@ from pathlib import Path
 import frames
 from frames import ACK, FIN, PSH, RST, SYN, TCP, UDP, URG
 
-CORPUS = Path(__file__).parent / "corpus"
+HERE = Path(__file__).parent
 PORTS = {"ftp": 21, "irc": 6667, "tftp": 69, "amanda": 10080}
 OF_LINES = ("ftp", "irc")
 # As tests/fuzz/src/conversation.rs has it: bytes between the text that no text has.
 PICKED_UP, SWAP, AGAIN, SWITCH = b"\xfb", b"\xfc", b"\xfd", b"\xff"
 MARK = re.compile(rb"([^\xfc-\xff]*)([\xfc-\xff]?)", re.DOTALL)
-# What both sides say in whole sessions, in the form of the corpora; 10.0.0.2 is whoever speaks.
-SENTENCES = {
-    "ftp": (rb"\xff220 ready\r\n\xffPORT 10,0,0,2,156,64\r\n\xff200 ok\r\n\xffPASV\r\n\xff227 Entering Passive Mode (10,0,0,2,195,80).\r\n",
-            rb"\xff220 ready\r\n\xffEPRT |1|10.0.0.2|40000|\r\n\xff200 ok\r\n\xffEPSV\r\n\xff229 Entering Extended Passive Mode (|||50000|)\r\n",
-            rb"\xff220 ready\r\n\xffEPRT |2|2001:db8::a|40001|\r\n\xff200 ok\r\n\xffUSER x\r\n\xff331 y\r\n\xffPORT \xfe10,0,0\xfe,2,156,66\r\n",
-            rb"\xfbPORT 10,0,0,2,156,65\r\nPASV\r\n\xff227 =10,0,0,2,\xfe195,81\r\n", rb"\xff220 a\r\n\xffAUTH TLS\r\n\xff234 b\r\n\xffPORT 10,0,0,2,9,9\r\n"),
-    "irc": (rb"PRIVMSG bob :\x01DCC SEND file.bin 167772162 5000 1000\x01\r\nPRIVMSG bob :\x01DCC CHAT chat 167772162 5001\x01\r\n",
-            rb"NOTICE bob :\x01DCC SEND \"a b\" 2001:db8::a 5002 1\x01\r\n\xff:b!b@c PRIVMSG a :\x01DCC RESUME file.bin 5000 10\x01\r\n",
-            rb"PRIVMSG bob :\x01DCC SE\xfeND f 10.0.0.2 50\xfe03 1\x01\r\n", rb"@t=v :a!b@c PRIVMSG #d :\x01DCC SEND f 167772162 5004 1\x01\x01DCC CHAT g 167772162 5005\x01\r\n"),
-    "tftp": (rb"\x00\x01boot.bin\x00octet\x00\xff\x00\x03\x00\x01data", rb"\x00\x02x\x00netascii\x00blksize\x001456\x00\xff\x00\x04\x00\x00"),
-    "amanda": (rb"Amanda 3.5 REQ HANDLE 000-00000000 SEQ 1\nSERVICE sendbackup\n\xffAmanda 3.5 REP HANDLE 000-00010001 SEQ 1\n"
-               rb"CONNECT DATA 11000 MESG 11001 INDEX 11002\nOPTIONS x;\n", rb"Amanda 3.5 REQ x\n\xffAmanda 3.5 REP x\nCONNECT STATE 9999 CMD 9998\n"),
-}
 # What may be a port in them.
 PORT_TEXT = re.compile(rb"156,64|195,80|(?<![\d.:,])[1-9]\d{3,4}(?![\d:.])")
-PIECES = (b"\r\n", b"\n", b"\0", b",", b"9" * 30, b"\1DCC ", b" ", b"|", b"-", b"\xff", b"\xfe", b"\xfe", b"\xfd", b"\xfc", b"\xfb")
-OPTIONS = (b"\x08\x0a" + b"\0" * 8, b"\x05\x0a" + b"\xff" * 8, b"\x05\x00", b"\x02\x04\x05\xb4", b"\x08\x7f\x01", b"\xff" * 40)
-ALONE = b"\1\4\0\0\0\0"  # a padding option
-EXTENSIONS = ((0, b"\0" + ALONE), (60, b"\0" + ALONE), (43, b"\0\0\0\0\0\0\0"), (44, b"\0\0\0\0\0\0\1"), (60, b"\xff" + ALONE))
+PIECES = (b"\r\n", b"\n", b"\0", b",", b"9" * 30, b"\1DCC ", b" ", b"|", b"-",
+          b"\xff", b"\xfe", b"\xfe", b"\xfd", b"\xfc", b"\xfb")
+OPTIONS = (b"\x08\x0a" + b"\0" * 8, b"\x05\x0a" + b"\xff" * 8, b"\x05\x00", b"\x02\x04\x05\xb4",
+           b"\x08\x7f\x01", b"\xff" * 40)
+# Hop by hop and destination options with a padding option, routing, a fragment that is all, a bad length.
+EXTENSIONS = ((0, b"\0\1\4\0\0\0\0"), (60, b"\0\1\4\0\0\0\0"), (43, b"\0\0\0\0\0\0\0"), (44, b"\0\0\0\0\0\0\1"),
+              (60, b"\xff\1\4\0\0\0\0"))
 
 
 def inputs():
-    """All inputs, by protocol; the sentences are as many as those of a corpus."""
+    """All inputs, by protocol: the corpora, and about as often what both sides say in whole sessions, in
+    the same form, in which 10.0.0.2 is whoever speaks."""
     found = {}
     for name in PORTS:
-        lines = (CORPUS / name).read_bytes().splitlines() + [*SENTENCES[name]] * 20
-        found[name] = [line.decode("unicode_escape").encode("latin-1") for line in lines]
+        corpus, sentences = ((HERE / folder / name).read_bytes().splitlines() for folder in ("corpus", "sentences"))
+        found[name] = [line.decode("unicode_escape").encode("latin-1") for line in corpus + sentences * 20]
     return found
 
 
@@ -118,11 +109,13 @@ class Talk:
             edges = [0, len(payload)]
             if chance.random() < .2:
                 self.kinds["cuts"] += 1
-                edges = sorted({*edges, *(chance.randrange(len(payload) + 1) for _ in range(chance.randrange(1, 5)))})
+                cuts = (chance.randrange(len(payload) + 1) for _ in range(chance.randrange(1, 5)))
+                edges = sorted({*edges, *cuts})
             for start, end in zip(edges, edges[1:]):
                 if chance.random() < .05:
                     self.kinds["overlaps"] += 1
-                    yield self._segment(side, at + start + chance.choice((start - end, -1, -5, 1, 100, 1 << 31)), payload[start:end])
+                    shift = chance.choice((start - end, -1, -5, 1, 100, 1 << 31))
+                    yield self._segment(side, at + start + shift, payload[start:end])
                 yield self._segment(side, at + start, payload[start:end])
         if chance.random() < .5:
             yield self._segment(0, self.reached[0], b"", RST | ACK)
@@ -154,7 +147,8 @@ class Talk:
                 spoil = 0x5555
         ack = self.reached[1 - side] if flags & ACK else 0
         self.reached[side] = max(self.reached[side], seq + len(payload))
-        return side, frames.tcp(*self.ways[side], seq, ack, payload, flags, options, offset, urgent, spoil, bool(gso_size)), gso_size
+        body = frames.tcp(*self.ways[side], seq, ack, payload, flags, options, offset, urgent, spoil, bool(gso_size))
+        return side, body, gso_size
 
     def _whole(self, side, body, gso_size):
         """The IP packets in which a segment or datagram comes."""
@@ -179,7 +173,8 @@ class Talk:
             self.kinds["IP options"] += odd
             return [frames.ipv4(source, dest, protocol, body, options=b"\x01" * 3 if odd else b"", length=length)]
         self.kinds["extension headers"] += odd
-        return [frames.ipv6(source, dest, protocol, body, chance.sample(EXTENSIONS, chance.randrange(1, 3)) if odd else (), length)]
+        extensions = chance.sample(EXTENSIONS, chance.randrange(1, 3)) if odd else ()
+        return [frames.ipv6(source, dest, protocol, body, extensions, length)]
 
     def _parts(self, text):
         """(side, where in its stream, payload) of each packet."""
@@ -213,4 +208,5 @@ def _home(address):
     parsed = ipaddress.ip_address(address)
     if parsed.version == 6:
         return [(b"2001:db8::a", address.encode())]
-    return [(b"10,0,0,2", address.replace(".", ",").encode()), (b"10.0.0.2", address.encode()), (b"167772162", b"%d" % int(parsed))]
+    commas = address.replace(".", ",")
+    return [(b"10,0,0,2", commas.encode()), (b"10.0.0.2", address.encode()), (b"167772162", b"%d" % int(parsed))]
