@@ -15,7 +15,8 @@ from dialogue import Dialogue, carry, hear
 from scripted import announced, numbers, passive_reply, port_command
 
 PORT = 40000
-TIMES = 100
+# Where everything takes longer tests/debug/ does it more often.
+TIMES = 100 // shell.PATIENCE
 FINIT_MODULE, DELETE_MODULE = 313, 176
 
 
