@@ -145,6 +145,8 @@ fn other_protocols_are_left_alone() {
         "SSH-2.0-OpenSSH\r\n",
         "421 Too many\r\n",
         "530 No\r\n",
+        ",1\r\n",
+        "22\r\n530 No\r\n",
         "HTTP/1.1 200\r\n",
         "+OK ready\r\n",
     ] {
@@ -160,7 +162,7 @@ fn other_protocols_are_left_alone() {
     assert_eq!(talk.client(PORT), UNASKED);
     talk.server("220-Welcome\r\n220 to this server\r\n");
     assert_eq!(talk.client(PORT), [Ok(1025)]);
-    for greeting in ["220\r\n", "220-\r\n220 \r\n"] {
+    for greeting in ["220\r\n", "220\n", "220-\r\n220 \r\n"] {
         let mut talk = Talk::fresh();
         talk.server(greeting);
         assert_eq!(talk.client(PORT), [Ok(1025)], "{greeting:?}");

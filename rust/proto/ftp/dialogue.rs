@@ -130,7 +130,7 @@ impl Dialogue {
         if flags & WATCHED == 0 {
             return Ok(());
         }
-        if line.iter().take(4).any(|byte| *byte == b'\n') {
+        if line.iter().take(3).any(|byte| *byte == b'\n') {
             // Too short to say anything, and what is behind it is another line.
             return Ok(());
         }

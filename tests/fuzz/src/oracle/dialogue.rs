@@ -46,7 +46,7 @@ impl Dialogue {
     /// Listens to a line, of which the end may be missing.
     pub fn line(&mut self, direction: Direction, line: &[u8]) -> Result<(), Encrypted> {
         // A shorter one says nothing.
-        if self.is_foreign || line.len() < 4 || line[..4].contains(&b'\n') {
+        if self.is_foreign || line.len() < 4 || line[..3].contains(&b'\n') {
             return Ok(());
         }
         match direction {
@@ -112,7 +112,7 @@ impl Dialogue {
         if std::mem::take(&mut self.is_silent) {
             let is_number = line[1].is_ascii_digit() && line[2].is_ascii_digit();
             let is_greeting =
-                matches!(line[0], b'1' | b'2') && is_number && (is_last || line[3] == b'-');
+                matches!(line[0], b'1' | b'2') && is_number && b" -\r\n".contains(&line[3]);
             self.is_foreign = !is_greeting;
         } else if self.tls_asked && line.starts_with(b"234 ") {
             return Err(Encrypted);
