@@ -94,7 +94,18 @@ pub(crate) fn look<H: LineHelper>(
         // Not for a closer look: there are many of them.
         return Verdict::Accept;
     }
-    match conn.state().glance(direction, bytes, || header.seq()) {
+    let glance = conn.state().glance(direction, bytes, || header.seq());
+    after_glance::<H>(glance, packet, conn)
+}
+
+/// Goes on after a first glance.
+#[inline(always)]
+fn after_glance<H: LineHelper>(
+    glance: Glance,
+    packet: Packet<'_>,
+    conn: Conn<'_, H::State>,
+) -> Verdict {
+    match glance {
         Glance::Usual => Verdict::Accept,
         Glance::Line => look_at_line::<H>(packet, conn),
         Glance::Closer => look_closer::<H>(packet, conn),
@@ -107,14 +118,10 @@ fn look_outside<H: LineHelper>(packet: Packet<'_>, conn: Conn<'_, H::State>) -> 
     let Some((header, _, bytes)) = packet.tcp_in_place() else {
         return look_split::<H>(packet, conn);
     };
-    match conn
+    let glance = conn
         .state()
-        .glance(conn.direction(), bytes, || header.seq())
-    {
-        Glance::Usual => Verdict::Accept,
-        Glance::Line => look_at_line::<H>(packet, conn),
-        Glance::Closer => look_closer::<H>(packet, conn),
-    }
+        .glance(conn.direction(), bytes, || header.seq());
+    after_glance::<H>(glance, packet, conn)
 }
 
 /// The same for a segment that begins with a line of interest.

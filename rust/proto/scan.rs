@@ -20,21 +20,11 @@ pub(super) fn skip_line(bytes: &[u8]) -> Option<&[u8]> {
 /// Returns what follows the first `WANTED`, or [`None`] if there is none.
 #[inline]
 pub(super) fn skip_past<const WANTED: u8>(bytes: &[u8]) -> Option<&[u8]> {
-    find(bytes, equal::<WANTED>)?.get(1..)
-}
-
-/// Returns the bytes from the first on that `hits` says to be one, or [`None`] if there is none.
-///
-/// `hits` is given a word, the first byte the lowest, and sets the top bit of each byte that is a
-/// hit; what it sets above the first does not matter. It may take the bytes behind the last for
-/// ones of 0.
-#[inline]
-pub(super) fn find(bytes: &[u8], hits: impl Fn(usize) -> usize) -> Option<&[u8]> {
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk() {
-        let hits = hits(usize::from_le_bytes(*word));
+        let hits = equal::<WANTED>(usize::from_le_bytes(*word));
         if hits != 0 {
-            return rest.get(first(hits)..);
+            return rest.get(first(hits)..)?.get(1..);
         }
         rest = tail;
     }
@@ -42,11 +32,12 @@ pub(super) fn find(bytes: &[u8], hits: impl Fn(usize) -> usize) -> Option<&[u8]>
     for &byte in rest.iter().rev() {
         word = (word << 8) | usize::from(byte);
     }
-    let hits = hits(word);
+    let hits = equal::<WANTED>(word);
     if hits == 0 {
         return None;
     }
-    rest.get(first(hits)..).filter(|found| !found.is_empty())
+    // A wanted 0 may be one of those behind the end.
+    rest.get(first(hits)..)?.get(1..)
 }
 
 /// Returns the offset of the first of some `hits`.
@@ -55,9 +46,10 @@ fn first(hits: usize) -> usize {
     usize::try_from(hits.trailing_zeros() / 8).unwrap_or_default()
 }
 
-/// Returns as hits the bytes that are `WANTED`, see [`find()`].
+/// Returns as hits, the top bits of bytes, those that are `WANTED`; what it sets above the first does
+/// not matter.
 #[inline]
-pub(super) fn equal<const WANTED: u8>(word: usize) -> usize {
+fn equal<const WANTED: u8>(word: usize) -> usize {
     // Such a byte becomes 0, from which subtracting 1 borrows. Bytes after it in memory are above
     // it in the word and may be hit by that borrow, those before are not.
     let zeroed = word ^ const { usize::from_le_bytes([WANTED; BYTES]) };
