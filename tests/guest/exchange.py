@@ -15,12 +15,11 @@ from scripted import passive_reply
 PORT = 11000
 
 
-class Exchange:
-    """A control connection of a Flow to a port, in which a connection has been announced."""
+class Open:
+    """Something with a Flow that keeps things open until its end."""
 
-    def __init__(self, flow, port=None):
+    def __init__(self, flow):
         self.flow, self._open = flow, contextlib.ExitStack()
-        self.announce(port or self.helper.port)
 
     def __enter__(self):
         return self
@@ -29,8 +28,16 @@ class Exchange:
         self._open.close()
 
     def keep(self, what):
-        """Until the end of the exchange."""
+        """Until the end."""
         return self._open.enter_context(what)
+
+
+class Exchange(Open):
+    """A control connection of a Flow to a port, in which a connection has been announced."""
+
+    def __init__(self, flow, port=None):
+        super().__init__(flow)
+        self.announce(port or self.helper.port)
 
 
 class _Tcp(Exchange):

@@ -14,6 +14,7 @@ import dcc
 from amanda_talk import Talk, connect, reply
 from datagrams import Socket
 from dialogue import TIMEOUT, Dialogue, digest, hear, sending
+from exchange import Open
 from helpers import AMANDA, FTP, IRC, TFTP
 from scripted import passive_reply, port_command
 from shell import wait_for
@@ -74,23 +75,13 @@ def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-class Session:
+class Session(Open):
     """A control connection of a Flow."""
 
     def __init__(self, flow):
-        self.flow, self._open = flow, contextlib.ExitStack()
+        super().__init__(flow)
         self.client_address, self.server_address = (host.address[flow.family] for host in (flow.client, flow.server))
         self.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._open.close()
-
-    def keep(self, what):
-        """Until the end of the session."""
-        return self._open.enter_context(what)
 
     def from_client(self, waiting):
         return Announced(self, self.flow.client, self.flow.target, waiting)
