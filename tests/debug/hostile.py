@@ -26,30 +26,37 @@ EXTENSIONS = ((0, b"\0\1\4\0\0\0\0"), (60, b"\0\1\4\0\0\0\0"), (43, b"\0\0\0\0\0
               (60, b"\xff\1\4\0\0\0\0"))
 
 
+def sentences():
+    """What both sides say in whole sessions, by protocol; 10.0.0.2 and 2001:db8::a are whoever speaks. Said
+    as they are they move every counter that test_hostile.py asks for."""
+    return _of_each("sentences")
+
+
 def inputs():
-    """All inputs, by protocol: the corpora, and about as often what both sides say in whole sessions, in
-    the same form, in which 10.0.0.2 is whoever speaks."""
-    found = {}
-    for name in PORTS:
-        corpus, sentences = ((HERE / folder / name).read_bytes().splitlines() for folder in ("corpus", "sentences"))
-        found[name] = [line.decode("unicode_escape").encode("latin-1") for line in corpus + sentences * 20]
-    return found
+    """All inputs, by protocol: the corpora, and about as often the sentences, in the same form."""
+    corpora, said = _of_each("corpus"), sentences()
+    return {name: corpora[name] + said[name] * 20 for name in PORTS}
+
+
+def _of_each(folder):
+    return {name: [line.decode("unicode_escape").encode("latin-1")
+                   for line in (HERE / folder / name).read_bytes().splitlines()] for name in PORTS}
 
 
 class Talk:
     """One of these connections. `ends` are the addresses of client and server as the client knows them,
-    `back` those of server and client as the server does."""
+    `back` those of server and client as the server does. It says something made of one of `inputs`; with
+    `sentence` just that, and nothing about it is odd."""
 
-    def __init__(self, chance, inputs, kinds, ends, back):
+    def __init__(self, chance, name, inputs, kinds, ends, back, sentence=None):
         self.chance, self.kinds, self.family = chance, kinds, ipaddress.ip_address(ends[0]).version
-        self.name = chance.choice(list(PORTS))
+        self.name, self.inputs, self.sentence = name, inputs, sentence
         own, port = chance.randrange(1024, 65536), PORTS[self.name]
         (client, server), (server_itself, seen_as) = (map(frames.packed, pair) for pair in (ends, back))
         self.ways = (((client, own), (server, port)), ((server_itself, port), (seen_as, own)))
         self.homes = [_home(ends[0]), _home(back[0])]
         # Where two say the same only one is believed, so most have ports of their own.
-        self.first_port = chance.randrange(1024, 65000) if chance.random() < .8 else None
-        self.inputs = inputs[self.name]
+        self.first_port = chance.randrange(1024, 65000) if self._odd(.8) else None
         # Where the next packets of each side stand, and how far they have come.
         self.base = [chance.randrange(1 << 32), chance.randrange(1 << 32)]
         self.reached = self.base[:]
@@ -60,7 +67,13 @@ class Talk:
             for packet in self._whole(side, body, gso_size):
                 yield side, packet, gso_size
 
-    def _mutated(self):
+    def _odd(self, share):
+        """Whether something is as it is in this share of the cases."""
+        return self.sentence is None and self.chance.random() < share
+
+    def _text(self):
+        if self.sentence is not None:
+            return self.sentence
         chance = self.chance
         text = bytearray(chance.choice(self.inputs))
         if chance.random() < .1:
@@ -81,25 +94,25 @@ class Talk:
 
     def _datagrams(self):
         chance = self.chance
-        for side, _, payload in self._parts(self._mutated()):
+        for side, _, payload in self._parts(self._text()):
             length, spoil = None, 0
-            if chance.random() < .05:
+            if self._odd(.05):
                 self.kinds["length"] += 1
                 length = chance.randrange(1 << 16)
-            if chance.random() < .05:
+            if self._odd(.05):
                 self.kinds["sum"] += 1
                 spoil = 0x5555
             yield side, frames.udp(*self.ways[side], payload, length, spoil), 0
 
     def _segments(self):
-        chance, text = self.chance, self._mutated()
+        chance, text = self.chance, self._text()
         if text[:1] == PICKED_UP:
             text = text[1:]
         else:
             yield from self._open()
         for side, at, payload in self._parts(text):
             at += self.base[side]
-            if chance.random() < .01:
+            if self._odd(.01):
                 self.kinds["GSO"] += 1
                 before = len(payload)
                 payload *= min(60000, chance.randrange(3000, 20000)) // before + 1
@@ -107,17 +120,17 @@ class Talk:
                 self.base[side] += len(payload) - before
                 continue
             edges = [0, len(payload)]
-            if chance.random() < .2:
+            if self._odd(.2):
                 self.kinds["cuts"] += 1
                 cuts = (chance.randrange(len(payload) + 1) for _ in range(chance.randrange(1, 5)))
                 edges = sorted({*edges, *cuts})
             for start, end in zip(edges, edges[1:]):
-                if chance.random() < .05:
+                if self._odd(.05):
                     self.kinds["overlaps"] += 1
                     shift = chance.choice((start - end, -1, -5, 1, 100, 1 << 31))
                     yield self._segment(side, at + start + shift, payload[start:end])
                 yield self._segment(side, at + start, payload[start:end])
-        if chance.random() < .5:
+        if self._odd(.5):
             yield self._segment(0, self.reached[0], b"", RST | ACK)
 
     def _open(self):
@@ -125,7 +138,7 @@ class Talk:
             yield self._segment(side, self.base[side], b"", flags)
             self.base[side] += bool(flags & SYN)
             self.reached[side] = self.base[side]
-        if self.name == "ftp" and self.chance.random() < .5:
+        if self.name == "ftp" and self._odd(.5):
             # Without this nothing that follows is believed.
             for side, payload in ((1, b"220 ready\r\n"), (0, b"USER anonymous\r\n")):
                 yield self._segment(side, self.base[side], payload)
@@ -134,7 +147,7 @@ class Talk:
     def _segment(self, side, seq, payload, flags=ACK | PSH, gso_size=0):
         chance = self.chance
         options, offset, urgent, spoil = b"", None, 0, 0
-        if payload and not gso_size and chance.random() < .1:
+        if payload and not gso_size and self._odd(.1):
             kind = chance.choice(("options", "offset", "flags", "sum"))
             self.kinds[kind] += 1
             if kind == "options":
@@ -156,17 +169,17 @@ class Talk:
         protocol = TCP if self.name in OF_LINES else UDP
         if gso_size:
             return [(frames.ipv4 if self.family == 4 else frames.ipv6)(source, dest, protocol, body)]
-        if len(body) > 1400 or chance.random() < .06:
+        if len(body) > 1400 or self._odd(.06):
             self.kinds["fragments"] += 1
             cuts = [chance.randrange(len(body)) for _ in range(3)] + list(range(0, len(body), 1200))
             pieces = list(frames.fragments(source, dest, protocol, body, cuts, chance.randrange(1 << 16)))
-            if chance.random() < .3:
+            if self._odd(.3):
                 chance.shuffle(pieces)
-            if chance.random() < .1:
+            if self._odd(.1):
                 pieces.append(pieces[0])
             return pieces
-        odd, length = chance.random() < .06, None
-        if odd and chance.random() < .3:
+        odd, length = self._odd(.06), None
+        if odd and self._odd(.3):
             self.kinds["length"] += 1
             length = max(0, len(body) + chance.randrange(-30, 60))
         if self.family == 4:
@@ -194,7 +207,6 @@ class Talk:
             elif mark == SWAP:
                 parts[-2:] = parts[:-3:-1]
         return parts
-
 
     def _own_port(self, match):
         self.first_port += 1
