@@ -54,7 +54,8 @@ counters! {
     malformed,
 }
 
-nat::export_slot!(ip_nat_tftp_hook, tftp::Request);
+// NAT needs to know nothing of the request.
+nat::export_slot!(ip_nat_tftp_hook, ());
 
 struct Tftp;
 
@@ -84,7 +85,7 @@ impl Helper for Tftp {
         };
         // The data of a transfer is what there is most of: what it is decides first.
         match packet.in_buffer(offset) {
-            Some(bytes) if tftp::opcode(bytes).is_none() => Verdict::Accept,
+            Some(bytes) if !tftp::is_request(bytes) => Verdict::Accept,
             Some(_) => look(packet, conn, offset),
             None => look_outside(packet, conn, offset),
         }
@@ -97,7 +98,7 @@ impl Helper for Tftp {
 #[inline(never)]
 fn look_outside(packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
     match packet.in_place(offset) {
-        Some(bytes) if tftp::opcode(bytes).is_none() => Verdict::Accept,
+        Some(bytes) if !tftp::is_request(bytes) => Verdict::Accept,
         _ => look(packet, conn, offset),
     }
 }
@@ -112,7 +113,7 @@ fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
             None => split_request(&packet, offset),
         };
         match request {
-            Ok(request) => expect(&mut packet, &conn, offset, request),
+            Ok(()) => expect(&mut packet, &conn, offset),
             Err(Reject::NotOurs) => {}
             Err(Reject::Incomplete | Reject::Malformed) => malformed.count(),
         }
@@ -123,13 +124,13 @@ fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
 /// Parses a request that is in several pieces.
 #[cold]
 #[inline(never)]
-fn split_request(packet: &Packet<'_>, offset: usize) -> Result<tftp::Request, Reject> {
+fn split_request(packet: &Packet<'_>, offset: usize) -> Result<(), Reject> {
     let mut buffer = [0; tftp::REQUEST_MAX];
     tftp::request(packet.window(offset, &mut buffer).bytes)
 }
 
 /// Expects the transfer: from the server, from any port, to where the request came from.
-fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: tftp::Request) {
+fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize) {
     count::conntrack::announced.count();
     // To the client as the server knows it: NAT may lie between.
     let Some(port) = NonZeroU16::new(conn.destination_port(Direction::Reply)) else {
@@ -143,7 +144,7 @@ fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize, request: 
     };
     if conn.is_natted()
         && ip_nat_tftp_hook
-            .nat(packet, conn, offset, &request, port, &expectation)
+            .nat(packet, conn, offset, &(), port, &expectation)
             .is_some()
     {
         return;

@@ -29,10 +29,7 @@ use netfilter::{
     NatModule,
     Packet, //
 };
-use proto::{
-    tftp,
-    Direction, //
-};
+use proto::Direction;
 
 module! {
     type: NatModule<NatTftp>,
@@ -47,17 +44,17 @@ struct NatTftp;
 impl NatHelper for NatTftp {
     const NAME: &'static CStr = c"ip_nat_tftp";
 
-    type Announcement = tftp::Request;
+    type Announcement = ();
 
     fn slot() -> &'static Slot<Self::Announcement> {
-        nat::import_slot!(ip_nat_tftp_hook, tftp::Request)
+        nat::import_slot!(ip_nat_tftp_hook, ())
     }
 
     fn nat(
         _packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
         _base: usize,
-        _found: tftp::Request,
+        _found: (),
         _wanted: NonZeroU16,
         expectation: &Expectation,
     ) -> Outcome {

@@ -14,24 +14,11 @@ use super::{
 /// How many bytes of a datagram are looked at: RFC 2347 limits a request to so many.
 pub const REQUEST_MAX: usize = 512;
 
-/// What a client asks for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(MODULE), derive(Debug))]
-pub enum Request {
-    /// To send it a file, RRQ.
-    Read,
-    /// To take a file from it, WRQ.
-    Write,
-}
-
-/// Tells by its first bytes what a datagram asks for, if it is a request.
+/// Whether the opcode of a datagram is that of a request, to read (RRQ) or to write (WRQ): what
+/// follows from both is the same.
 #[inline]
-pub fn opcode(bytes: &[u8]) -> Option<Request> {
-    match bytes.first_chunk() {
-        Some([0, 1]) => Some(Request::Read),
-        Some([0, 2]) => Some(Request::Write),
-        _ => None,
-    }
+pub fn is_request(bytes: &[u8]) -> bool {
+    matches!(bytes.first_chunk(), Some([0, 1 | 2]))
 }
 
 /// Parses the request in a datagram: an opcode, the name of a file, and a mode of transfer.
@@ -44,21 +31,13 @@ pub fn opcode(bytes: &[u8]) -> Option<Request> {
 ///
 /// See [`Reject`]. A datagram that ends early never becomes a request.
 #[inline(always)]
-pub fn request(bytes: &[u8]) -> Result<Request, Reject> {
-    match opcode(bytes) {
-        Some(request) => body(bytes).map(|()| request),
-        None if bytes.len() < 2 => Err(Reject::Incomplete),
-        None => Err(Reject::NotOurs),
+pub fn request(bytes: &[u8]) -> Result<(), Reject> {
+    if !is_request(bytes) {
+        return Err(match bytes.len() {
+            0 | 1 => Reject::Incomplete,
+            _ => Reject::NotOurs,
+        });
     }
-}
-
-/// Parses what follows the opcode of a request.
-///
-/// # Errors
-///
-/// See [`request()`].
-#[inline(always)]
-pub fn body(bytes: &[u8]) -> Result<(), Reject> {
     let (mut reader, is_cut) = Reader::new(bytes, 2, REQUEST_MAX - 2);
     match name_and_mode(&mut reader) {
         Err(Reject::Incomplete) if is_cut => Err(Reject::Malformed),

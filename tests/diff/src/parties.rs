@@ -64,11 +64,11 @@ impl Parties {
             Kind::Ftp(_) if loose && announced.is_ipv4() == sender.is_ipv4() => (found.port, true),
             Kind::Irc(irc::Kind::Offer) if announced == self.client => (found.port, true),
             Kind::Amanda(_) => (found.port, true),
-            Kind::Tftp(_) => (self.client_port, false),
+            Kind::Tftp => (self.client_port, false),
             Kind::Ftp(_) | Kind::Irc(_) => return None,
         };
         let address = match found.kind {
-            Kind::Tftp(_) => self.client,
+            Kind::Tftp => self.client,
             _ => announced,
         };
         Some(Opened {

@@ -187,7 +187,7 @@ fn alone(direction: Direction, kind: Kind, text: &[u8]) -> Option<Found> {
             },
             b"\n",
         ),
-        Kind::Tftp(_) => return None,
+        Kind::Tftp => return None,
     };
     let line = [before, text, after].concat();
     let found = session::alone(direction, kind, &line);
@@ -218,7 +218,7 @@ fn is_inverse_of_emit(direction: Direction, found: &Found) {
         Kind::Ftp(kind) => ftp::emit(kind, address, port, &mut text).expect("it was announced so"),
         Kind::Irc(kind) => irc::emit(kind, address, port, &mut text),
         Kind::Amanda(_) => amanda::emit(port, &mut text),
-        Kind::Tftp(_) => return,
+        Kind::Tftp => return,
     };
     says_the_same_again(direction, found, bytes);
 }

@@ -62,7 +62,7 @@ pub enum Kind {
     /// In IRC.
     Irc(irc::Kind),
     /// In TFTP.
-    Tftp(tftp::Request),
+    Tftp,
     /// In Amanda.
     Amanda(amanda::Stream),
 }
@@ -161,8 +161,8 @@ impl Conversation {
                 assert!(reply.offset() <= bytes.len());
             }
             State::Tftp if direction == Direction::Original => {
-                all.extend(tftp::request(bytes).ok().map(|request| Found {
-                    kind: Kind::Tftp(request),
+                all.extend(tftp::request(bytes).ok().map(|()| Found {
+                    kind: Kind::Tftp,
                     address: None,
                     port: 0,
                     seq,
@@ -200,7 +200,7 @@ pub fn alone(direction: Direction, kind: Kind, line: &[u8]) -> Option<Found> {
     let protocol = match kind {
         Kind::Ftp(_) => Protocol::Ftp,
         Kind::Irc(_) => Protocol::Irc,
-        Kind::Tftp(_) => Protocol::Tftp,
+        Kind::Tftp => Protocol::Tftp,
         Kind::Amanda(_) => Protocol::Amanda,
     };
     let options = Options {

@@ -48,7 +48,7 @@ fn reaches_announcements() {
         let wanted = match protocol {
             Protocol::Ftp => 4,
             Protocol::Irc => 3,
-            Protocol::Tftp => 2,
+            Protocol::Tftp => 1,
             Protocol::Amanda => 5,
         };
         let kinds = kinds.into_inner().unwrap();

@@ -2,22 +2,17 @@
 
 //! TFTP: RFC 1350.
 
-use conntrack_proto::tftp::{
-    Request,
-    REQUEST_MAX, //
-};
+use conntrack_proto::tftp::REQUEST_MAX;
 
 use super::Expected;
 use crate::session::Kind;
 
-/// What a client's datagram asks for.
+/// Whether a client's datagram is a request.
 pub fn datagram(bytes: &[u8]) -> Option<Expected> {
     let (opcode, rest) = bytes[..bytes.len().min(REQUEST_MAX)].split_at_checked(2)?;
-    let request = match opcode {
-        b"\0\x01" => Request::Read,
-        b"\0\x02" => Request::Write,
-        _ => return None,
-    };
+    if !matches!(opcode, [0, 1 | 2]) {
+        return None;
+    }
     let mut strings = rest.split(|byte| *byte == 0);
     let (_name, mode, _rest) = (strings.next()?, strings.next()?, strings.next()?);
     let modes: [&[u8]; 3] = [b"netascii", b"octet", b"mail"];
@@ -25,7 +20,7 @@ pub fn datagram(bytes: &[u8]) -> Option<Expected> {
         .iter()
         .any(|known| mode.eq_ignore_ascii_case(known))
         .then_some(Expected {
-            kind: Kind::Tftp(request),
+            kind: Kind::Tftp,
             address: None,
             port: 0,
             start: 0,
