@@ -94,20 +94,31 @@ def test_parts_of_a_large_packet_are_lost(network, nat_helper, flow, liberal, na
             }
           }""")
         try:
-            # One at a time: the kernel remembers one change of the length, and what was before.
-            for number in range(4):
+            # One at a time: the kernel remembers one change of the length, and what was before. On a busy
+            # machine TCP may have to gather speed again.
+            for number in range(20):
                 talk.client_says(lines(way, 8, (PORT + number,)))
+                lack = _lack(talk, near)
+                if number >= 3 and not lack:
+                    break
         finally:
             way.server.run("nft delete table inet loss")
-        segments = near.read()
-        sizes = [len(segment.payload) for segment in segments if re.search(rb"\n(PORT|EPRT) \S+\r\n$", segment.payload)]
-        assert max(sizes) > 3000, f"no announcement came at the end of a large packet: {sizes}"
-        said, _ = near.connections()[talk.client.getsockname()[:2]]
-        assert said.repeated() > 1000, "nothing was lost"
-        assert any(SACK in segment.options for segment in segments), "no selective acknowledgment"
-        with way.client.listen(family, PORT + 3) as waiting:
-            carry(way.server, family, way.seen_as, PORT + 3, waiting)
+        assert not lack, lack
+        with way.client.listen(family, PORT + number) as waiting:
+            carry(way.server, family, way.seen_as, PORT + number, waiting)
         talk.chat()
+
+
+def _lack(talk, near):
+    """What has not happened yet of all that the test is about, in words; empty if nothing."""
+    segments = near.read()
+    sizes = [len(segment.payload) for segment in segments if re.search(rb"\n(PORT|EPRT) \S+\r\n$", segment.payload)]
+    said, _ = near.connections()[talk.client.getsockname()[:2]]
+    if max(sizes, default=0) <= 3000:
+        return f"no announcement came at the end of a large packet: {sizes}"
+    if said.repeated() <= 1000:
+        return "nothing was lost"
+    return "" if any(SACK in segment.options for segment in segments) else "no selective acknowledgment"
 
 
 @pytest.mark.ours
