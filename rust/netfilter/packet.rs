@@ -195,16 +195,45 @@ impl<'a> Packet<'a> {
     pub(crate) fn tcp_in_buffer(&self) -> Option<(TcpHeader<'_>, &[u8])> {
         let bytes = self.whole()?;
         let header = self.tcp_header_in(bytes)?;
-        let offset = self.transport.wrapping_add(header.len());
-        Some((header, bytes.get(offset..)?))
+        Some((header, bytes.get(self.tcp_payload(header)..)?))
     }
 
-    /// The same, and the offset of the payload, with that in one piece, in the buffer or not.
+    /// The same with the payload in one piece, in the buffer or not.
     #[inline]
-    pub(crate) fn tcp_in_place(&self) -> Option<(TcpHeader<'_>, usize, &[u8])> {
+    pub(crate) fn tcp_in_place(&self) -> Option<(TcpHeader<'_>, &[u8])> {
         let header = self.tcp_header_in(self.linear())?;
-        let offset = self.transport.wrapping_add(header.len());
-        Some((header, offset, self.in_place(offset)?))
+        Some((header, self.in_place(self.tcp_payload(header))?))
+    }
+
+    /// Header and payload of the packet's TCP segment, found before: the payload at `payload`, or behind
+    /// the header where that is [`None`].
+    ///
+    /// # Safety
+    ///
+    /// For the lifetime of the result, `payload` must be where [`Self::tcp_in_place()`] found it, or
+    /// [`None`] if [`Self::tcp_in_buffer()`] found it, and nobody has changed the packet since, or
+    /// changes it.
+    #[inline]
+    pub(super) unsafe fn tcp_again<'b>(
+        &self,
+        payload: Option<NonNull<u8>>,
+    ) -> (TcpHeader<'b>, &'b [u8]) {
+        // SAFETY: `skb` is valid by the type invariants.
+        let data = unsafe { (*self.skb.as_ptr()).data };
+        // SAFETY: By the requirements of this function there is a whole header.
+        let header = TcpHeader(unsafe { &*data.add(self.transport).cast() });
+        let offset = self.tcp_payload(header);
+        // SAFETY: By the requirements of this function that is in the buffer.
+        let payload = payload.map_or_else(|| unsafe { data.add(offset) }, NonNull::as_ptr);
+        // SAFETY: By the requirements of this function; a payload goes on to the packet's end.
+        let bytes = unsafe { slice::from_raw_parts(payload, self.len().wrapping_sub(offset)) };
+        (header, bytes)
+    }
+
+    /// Where in the packet the payload begins, in bytes, if this is its TCP header.
+    #[inline]
+    pub(crate) fn tcp_payload(&self, header: TcpHeader<'_>) -> usize {
+        self.transport.wrapping_add(header.len())
     }
 
     /// The TCP header if it is in `bytes`, which begin as the packet does.
@@ -222,8 +251,7 @@ impl<'a> Packet<'a> {
     /// The packet's TCP segment; [`None`] if it has no payload or is not whole.
     #[inline]
     pub(crate) fn tcp(&self) -> Option<TcpSegment> {
-        let (seq, header_len) = self.tcp_header(|header| (header.seq(), header.len()))?;
-        let offset = self.transport.wrapping_add(header_len);
+        let (seq, offset) = self.tcp_header(|header| (header.seq(), self.tcp_payload(header)))?;
         match self.len().checked_sub(offset) {
             None | Some(0) => None,
             Some(len) => Some(TcpSegment { seq, offset, len }),

@@ -28,7 +28,10 @@ use crate::proto::{
     Segment,
     Span, //
 };
-use core::mem::MaybeUninit;
+use core::{
+    mem::MaybeUninit,
+    ptr::NonNull, //
+};
 use kernel::{
     alloc::flags::GFP_ATOMIC,
     prelude::*, //
@@ -95,19 +98,26 @@ pub(crate) fn look<H: LineHelper>(
         return Verdict::Accept;
     }
     let glance = conn.state().glance(direction, bytes, || header.seq());
-    after_glance::<H>(glance, packet, conn)
+    // SAFETY: We found it in the buffer.
+    unsafe { after_glance::<H>(glance, packet, conn, None) }
 }
 
 /// Goes on after a first glance.
+///
+/// # Safety
+///
+/// As for [`look_at_line()`].
 #[inline(always)]
-fn after_glance<H: LineHelper>(
+unsafe fn after_glance<H: LineHelper>(
     glance: Glance,
     packet: Packet<'_>,
     conn: Conn<'_, H::State>,
+    payload: Option<NonNull<u8>>,
 ) -> Verdict {
     match glance {
         Glance::Usual => Verdict::Accept,
-        Glance::Line => look_at_line::<H>(packet, conn),
+        // SAFETY: By the requirements of this function.
+        Glance::Line => unsafe { look_at_line::<H>(packet, conn, payload) },
         Glance::Closer => look_closer::<H>(packet, conn),
     }
 }
@@ -115,23 +125,35 @@ fn after_glance<H: LineHelper>(
 /// The same for a packet that does not lie in its own buffer.
 #[inline(never)]
 fn look_outside<H: LineHelper>(packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
-    let Some((header, _, bytes)) = packet.tcp_in_place() else {
+    let Some((header, bytes)) = packet.tcp_in_place() else {
         return look_split::<H>(packet, conn);
     };
     let glance = conn
         .state()
         .glance(conn.direction(), bytes, || header.seq());
-    after_glance::<H>(glance, packet, conn)
+    let payload = NonNull::from(bytes).cast();
+    // SAFETY: That is where we found it.
+    unsafe { after_glance::<H>(glance, packet, conn, Some(payload)) }
 }
 
-/// The same for a segment that begins with a line of interest.
+/// The same for a segment that begins with a line of interest. (To find header and payload again would
+/// cost as much as the glance.)
+///
+/// # Safety
+///
+/// The payload of `packet` must have been found at `payload`, or in the buffer if that is [`None`], and
+/// nobody must have changed the packet since.
 #[inline(never)]
-fn look_at_line<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
+unsafe fn look_at_line<H: LineHelper>(
+    mut packet: Packet<'_>,
+    conn: Conn<'_, H::State>,
+    payload: Option<NonNull<u8>>,
+) -> Verdict {
     let (session, direction) = (conn.state(), conn.direction());
-    let Some((header, offset, bytes)) = packet.tcp_in_place() else {
-        return Verdict::Accept;
-    };
-    let (seq, len) = (header.seq(), bytes.len());
+    // SAFETY: By the requirements of this function. What may change the packet comes after the last
+    // use of both.
+    let (header, bytes) = unsafe { packet.tcp_again(payload) };
+    let (offset, seq, len) = (packet.tcp_payload(header), header.seq(), bytes.len());
     let mut found = MaybeUninit::uninit();
     match walk::only(session, direction, seq, bytes, &mut found) {
         Only::Nothing => Verdict::Accept,
@@ -152,10 +174,10 @@ fn look_at_line<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>)
 #[inline(never)]
 fn look_closer<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
     const { assert!(<H::State as LineSession>::LINE_MAX <= walk::WINDOW) };
-    let Some((header, offset, bytes)) = packet.tcp_in_place() else {
+    let Some((header, bytes)) = packet.tcp_in_place() else {
         return Verdict::Accept;
     };
-    let seq = header.seq();
+    let (offset, seq) = (packet.tcp_payload(header), header.seq());
     let session = conn.state();
     let direction = conn.direction();
     if bytes.is_empty() || session.is_usual(direction, seq, bytes) {
