@@ -51,7 +51,9 @@ class Ftp:
     def __init__(self, network):
         listener = network.server.listen("ipv4", self.port)
         self.pid = child(lambda: self._serve(listener))
-        self._control = network.client.connect("ipv4", network.server, self.port, None)
+        self._control = network.client.connect("ipv4", network.server, self.port)
+        # With one each call would be two, the first of them poll().
+        self._control.settimeout(None)
         listener.close()
         self._control.recv(100)
 
