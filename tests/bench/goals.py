@@ -30,9 +30,9 @@ def ratio_limit(case, place):
     return RATIO.get(case.kind, {}).get(place)
 
 
-def _goal(what, value, limit):
+def _goal(of, what, value, limit):
     state = "missing" if value is None else "met" if value <= limit else "not met"
-    return {"what": what, "value": value, "limit": limit, "state": state}
+    return {"of": of, "what": what, "value": value, "limit": limit, "state": state}
 
 
 def ratio(found, case, place):
@@ -42,23 +42,24 @@ def ratio(found, case, place):
 
 
 def all_of(found):
-    """Each goal with its state: met, not met, or missing."""
+    """Each goal with its state: met, not met, missing, or wrong, where a helper did not do what it should."""
     goals = []
     for case in cases.CASES:
         for place in case.places:
             limit = ratio_limit(case, place)
             if limit is not None:
-                goals.append(_goal(f"{case.name}, {place}: ours / stock", ratio(found, case, place), limit))
+                what = f"{case.name}, {place}: ours / stock"
+                goals.append(_goal("instructions", what, ratio(found, case, place), limit))
         ours = found["ours"].get(case.name)
         if case.kind != "extra":
             value = ours and ours["fragment"]["median"] / ours["linear"]["median"]
-            goals.append(_goal(f"{case.name}: fragment / linear", value, FRAGMENT_TO_LINEAR))
+            goals.append(_goal("fragment", f"{case.name}: fragment / linear", value, FRAGMENT_TO_LINEAR))
         for who in ("stock", "ours"):
             for place, result in (found[who].get(case.name) or {}).items():
                 if result["wrong"]:
                     what = f"{case.name}, {place}: {who} {result['wrong']}"
-                    goals.append({"what": what, "value": None, "limit": None, "state": "wrong"})
+                    goals.append({**_goal("instructions", what, None, None), "state": "wrong"})
     for name, sizes in found["text"].items():
         value = sizes["ours"] and sizes["ours"] / sizes["stock"]
-        goals.append(_goal(f"{name}: text of both halves, ours / stock", value, TEXT))
+        goals.append(_goal("text", f"{name}: text of both halves, ours / stock", value, TEXT))
     return goals

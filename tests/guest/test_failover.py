@@ -16,7 +16,6 @@ import failover
 import flows
 import module
 import natmodule
-import shell
 from failover_talk import Active, Amanda, Irc, Passive, Tftp
 from helpers import FTP
 
