@@ -29,6 +29,8 @@ from payload import Payload
 
 HERE = Path(__file__).resolve().parent
 CHANNELS = ("console", "job", "verdict", "log", "files", "qmp")
+# What the guest sends behind the files, and then waits for an answer.
+FILES_END = b"end of files\n"
 CMDLINE = (
     "console=ttyS0 loglevel=5 panic=-1 oops=panic hung_task_panic=1 mitigations=off "
     "audit=0 random.trust_cpu=on net.ifnames=0 rcupdate.rcu_cpu_stall_timeout=60 tsc=nowatchdog"
@@ -171,6 +173,8 @@ class Machine:
 
 def _unpack(data, out):
     """The plain files of a tar archive, nothing else and nowhere else."""
+    if not data.endswith(FILES_END):
+        raise OSError("their end is missing")
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
             path = out / member.name
@@ -236,6 +240,8 @@ class Talk:
         self.data[name] += chunk
         if name in self._logs:
             self._logs[name].write(chunk)
+        if name == "files" and self.data[name].endswith(FILES_END):
+            self._sockets[name].sendall(b"\n")
         if name == "job" and self._terminal is not None:
             self._terminal.write(chunk)
             self._terminal.flush()

@@ -118,6 +118,13 @@ def test_guest_that_works(boot):
     assert (run.out / "kept").exists()
 
 
+def test_files_are_waited_for(boot):
+    """However slowly the host takes them in: the guest does not end before."""
+    run = boot("seq 2000000 >/out/numbers")
+    assert run.ok, run.problems
+    assert (run.out / "numbers").read_text().endswith("\n2000000\n")
+
+
 def test_job_that_fails(boot):
     assert boot("exit 3").problems == ["the job ended with exit code 3"]
 
