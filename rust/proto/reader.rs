@@ -105,6 +105,10 @@ impl<'a> Reader<'a> {
                 byte if wanted(byte) => return Ok(true),
                 _ => self.bump(),
             }
+            // What is wanted most often follows a parenthesis.
+            if self.peek().is_ok_and(&wanted) {
+                return Ok(true);
+            }
         }
     }
 
