@@ -19,6 +19,7 @@ use conntrack_proto::{
     Only,
     Segment, //
 };
+use proptest::prelude::*;
 
 /// What becomes of a segment on the short way.
 #[derive(Debug, PartialEq)]
@@ -130,6 +131,44 @@ fn irc_offers() {
         Original,
         "PRIVMSG friend :\x01DCC SEND \"a long name.txt\" 2001:db8::1 50000 1048576\x01\r\n",
     );
+}
+
+/// One of `pieces`, nearly always the first.
+fn mostly(pieces: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
+    prop_oneof![20 => Just(pieces[0]), 1 => prop::sample::select(pieces)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    /// The usual offer is parsed by code of its own; what is a little different must not be taken for it.
+    #[test]
+    fn what_is_nearly_the_usual_offer(
+        command in mostly(&["PRIVMSG ", "PRIVMSG  ", "privmsg ", "NOTICE ", " PRIVMSG ", "PRIVMSGS ", "PRIVMSG"]),
+        target in prop_oneof![10 => "[#a-z]{1,20}", 1 => "[!-~ :\x00\x02\u{e9}]{0,12}"],
+        text in mostly(&[" :\x01", "  :\x01", " \x01", ":\x01", " :", " :\x01\x01"]),
+        dcc in mostly(&["DCC SEND ", "DCC SEND  ", "dcc send ", "DCC CHAT ", "DCC  SEND ", "DCC SENDS ", "DCC SEND"]),
+        name in prop_oneof![10 => "[a-z.]{1,20}", 1 => "[!-~ \"\x00\x02\u{e9}]{0,12}", 1 => "x{440,520}"],
+        gap in mostly(&[" ", "  ", "", "\t", "\x01"]),
+        address in prop_oneof![
+            10 => (0..=u32::MAX).prop_map(|address| address.to_string()),
+            1 => "[0-9]{0,12}",
+            1 => Just("192.0.2.10".to_string()),
+        ],
+        space in mostly(&[" ", "  ", "", "\x01"]),
+        port in prop_oneof![10 => (0..70000u32).prop_map(|port| port.to_string()), 1 => "[0-9]{0,10}"],
+        end in mostly(&[" 1048576\x01\r\n", "\x01\r\n", "\r\n", "\n", ".\x01\r\n", " 9\x01\x01DCC SEND g 1 2\r\n", "\0\n"]),
+    ) {
+        let line = [command, &target, text, dcc, &name, gap, &address, space, &port, end].concat();
+        let (session, seq) = begun::<irc::Session>(Original);
+        let found = short(&session, Original, seq, line.as_bytes());
+        let expected = long::<irc::Session>(Original, line.as_bytes());
+        match found {
+            Short::Found(found) => prop_assert_eq!(Some(found), expected),
+            Short::Nothing | Short::Usual => prop_assert_eq!(None, expected),
+            Short::Closer => {}
+        }
+    }
 }
 
 #[test]

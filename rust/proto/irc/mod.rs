@@ -17,6 +17,7 @@ mod emit;
 mod message;
 mod session;
 mod told;
+mod usual;
 
 use core::{
     mem::MaybeUninit,

@@ -32,6 +32,7 @@ use super::{
     },
     message,
     told::Told,
+    usual,
     Announcement,
     Kind,
     LINE_MAX, //
@@ -181,6 +182,15 @@ impl LineSession for Session {
         bytes: &[u8],
         found: &'f mut MaybeUninit<Announcement>,
     ) -> Only<'f, Announcement> {
+        if direction == Direction::Original {
+            if let Some((announcement, [rest @ .., _])) = usual::offer(bytes) {
+                if dcc::is_rest(rest) {
+                    let found = found.write(announcement);
+                    self.complete(found);
+                    return Only::Found(found);
+                }
+            }
+        }
         let Ok(text) = message::text(bytes, 0) else {
             return Only::Closer;
         };
