@@ -22,7 +22,7 @@ DEBUG_TIMEOUT, DEBUG_PATIENCE = 5400, 6
 # Of the scenarios that run on every kernel, what the debug kernel runs unless told otherwise: transfers of
 # each protocol by real programs, and all that loads, unloads, queues, overflows, puts together or rewrites.
 DEBUG_PART = ("debug or unload or assign_load or counters or crowd or pickup or split or packets or sessions or "
-              "amanda_nat or irc_transfer or tftp_transfer or nat_transfer")
+              "amanda_nat or irc_transfer or tftp_transfer or nat_transfer or failover")
 _print_lock = threading.Lock()
 
 
