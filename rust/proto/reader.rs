@@ -80,10 +80,16 @@ impl<'a> Reader<'a> {
     /// Consumes bytes as long as they are `wanted`.
     #[inline]
     pub(super) fn skip(&mut self, wanted: impl Fn(u8) -> bool) -> Result<(), Reject> {
-        while wanted(self.peek()?) {
-            self.bump();
-        }
-        Ok(())
+        // Not a byte at a time from `self`, which would be written each time.
+        let mut here = *self;
+        let result = loop {
+            match here.peek() {
+                Ok(byte) if wanted(byte) => here.bump(),
+                other => break other,
+            }
+        };
+        *self = here;
+        result.map(|_| ())
     }
 
     /// Consumes bytes of at least `LIMIT`, at most 128, but not all of them.
