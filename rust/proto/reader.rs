@@ -341,9 +341,3 @@ fn same(bytes: &[u8], word: &[u8]) -> Result<(), Reject> {
     }
     Ok(())
 }
-
-/// Whether `byte` can stand in the text of an IPv6 address.
-#[inline]
-pub(super) fn in_ipv6(byte: u8) -> bool {
-    matches!(byte, b'0'..=b':' | b'a'..=b'f' | b'A'..=b'F' | b'.')
-}

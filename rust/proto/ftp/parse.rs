@@ -19,10 +19,7 @@ use core::{
 use super::{
     super::{
         ipv6,
-        reader::{
-            in_ipv6,
-            Reader, //
-        },
+        reader::Reader,
         Direction,
         Reject,
         Span, //
@@ -273,7 +270,7 @@ fn delimiter(reader: &mut Reader<'_>) -> Result<u8, Reject> {
 #[inline]
 fn address6(reader: &mut Reader<'_>, delimiter: u8) -> Result<Ipv6Addr, Reject> {
     let start = *reader;
-    // No other byte can be part of it, a newline least of all.
-    reader.skip(|byte| byte != delimiter && in_ipv6(byte))?;
+    // What can be part of it is among these, a newline is not; the rest is for the parser to refuse.
+    reader.skip(|byte| byte != delimiter && matches!(byte, b'.'..=b'f'))?;
     ipv6::parse(reader.consumed(&start)).ok_or(Reject::Malformed)
 }

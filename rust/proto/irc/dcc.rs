@@ -18,10 +18,7 @@ use core::{
 use super::{
     super::{
         ipv6,
-        reader::{
-            in_ipv6,
-            Reader, //
-        },
+        reader::Reader,
         scan,
         Direction,
         Reject,
@@ -220,4 +217,9 @@ fn gap(reader: &mut Reader<'_>) -> Result<(), Reject> {
 
 fn in_message(byte: u8) -> bool {
     !matches!(byte, DELIMITER | b'\r' | b'\n' | b'\0')
+}
+
+/// Whether `byte` can stand in the text of an IPv6 address.
+fn in_ipv6(byte: u8) -> bool {
+    matches!(byte, b'0'..=b':' | b'a'..=b'f' | b'A'..=b'F' | b'.')
 }
