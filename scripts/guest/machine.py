@@ -143,7 +143,9 @@ class Machine:
         return initrd
 
     def _command(self, initrd, fds):
-        command = ["qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]
+        # Whatever becomes of us, it does not stay behind.
+        command = ["setpriv", "--pdeathsig", "KILL"]
+        command += ["qemu-system-x86_64", "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"]
         command += ["-accel", self.accel, "-cpu", "host" if self.accel == "kvm" else "max"]
         command += ["-smp", str(self.smp), "-m", str(self.memory)]
         command += ["-kernel", str(self.guest / "vmlinux"), "-initrd", str(initrd), "-append", self.cmdline]

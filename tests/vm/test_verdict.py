@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Nothing but a good run may read as one: judged on paper, and by guests that really go wrong."""
 
+import contextlib
 import json
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -131,6 +134,44 @@ def test_job_that_fails(boot):
 
 def test_job_without_tests(boot):
     assert any("END" in problem for problem in boot("true", tests=True).problems)
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {scripts!r})
+import environment
+from machine import Machine
+Machine(environment.guest(), environment.cache(), ["echo up; sleep 600"]).run({out!r})
+"""
+
+
+def _machines(out):
+    """Those whose files are in this folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes() if process.name.isdigit() else b""
+            if command.startswith(b"qemu") and bytes(out) in command:
+                found.append(process.name)
+    return found
+
+
+def _wait_for(what, condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(.1)
+
+
+def test_killed(tmp_path):
+    """A run that is killed takes its guest with it."""
+    out = tmp_path / "out"
+    code = KILLED.format(scripts=str(TOP / "scripts/guest"), out=str(out))
+    with subprocess.Popen([sys.executable, "-B", "-c", code]) as run:
+        _wait_for("the guest", lambda: (out / "job.log").exists() and b"up" in (out / "job.log").read_bytes())
+        assert _machines(out)
+        run.kill()
+    _wait_for("its end", lambda: not _machines(out))
 
 
 def test_early_power_off(boot):
