@@ -21,7 +21,6 @@ use netfilter::{
     count::{
         self,
         counters,
-        Counter,
         Counters, //
     },
     is_privileged,
@@ -32,6 +31,7 @@ use netfilter::{
     param::module_param,
     stream::{
         self,
+        LineCounters,
         LineHelper,
         Place, //
     },
@@ -212,16 +212,12 @@ impl LineHelper for Ftp {
         count::registered(expectation.register(), *conn)
     }
 
-    fn held() -> &'static Counter {
-        &held
-    }
-
-    fn kept() -> &'static Counter {
-        &kept
-    }
-
-    fn gave_up() -> &'static Counter {
-        &gave_up
+    fn line_counters() -> LineCounters {
+        LineCounters {
+            held: &held,
+            kept: &kept,
+            gave_up: &gave_up,
+        }
     }
 
     fn is_rewritten(conn: &Conn<'_, ftp::Session>) -> bool {

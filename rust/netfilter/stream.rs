@@ -47,17 +47,21 @@ pub(crate) trait LineHelper: Helper<State: LineSession> {
         found: &<Self::State as LineSession>::Found,
     ) -> Outcome;
 
-    /// Counts segments that are held back until they come in one piece.
-    fn held() -> &'static Counter;
-
-    /// Counts lines that are kept at the moment.
-    fn kept() -> &'static Counter;
-
-    /// Counts lines that were not put together.
-    fn gave_up() -> &'static Counter;
+    /// What is counted of split lines.
+    fn line_counters() -> LineCounters;
 
     /// Whether what is found in a packet of this connection may have to be rewritten.
     fn is_rewritten(conn: &Conn<'_, Self::State>) -> bool;
+}
+
+/// See [`LineHelper::line_counters`].
+pub(crate) struct LineCounters {
+    /// Segments that are held back until they come in one piece.
+    pub(crate) held: &'static Counter,
+    /// Lines that are kept at the moment.
+    pub(crate) kept: &'static Counter,
+    /// Lines that were not put together.
+    pub(crate) gave_up: &'static Counter,
 }
 
 /// Where the bytes stand in which something was found.
@@ -259,7 +263,7 @@ fn look_on<H: LineHelper>(
 
 fn finish<H: LineHelper>(conn: &Conn<'_, H::State>, walked: Walked) -> Verdict {
     if walked.is_dropped {
-        H::held().count();
+        H::line_counters().held.count();
         return Verdict::Drop;
     }
     if walked.growth != 0 {
@@ -283,7 +287,7 @@ fn replace<H: LineHelper>(
 ) -> Option<KBox<OpenLine>> {
     let line = STORE.take(session.kept().replace(direction, number));
     if line.is_some() {
-        H::kept().uncount();
+        H::line_counters().kept.uncount();
     }
     line
 }
@@ -338,7 +342,7 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
         let Some(number) = STORE.put(line) else {
             return self.give_up();
         };
-        H::kept().count();
+        H::line_counters().kept.count();
         let (session, direction) = (self.conn.state(), self.conn.direction());
         replace::<H>(session, direction, number);
         // If the connection dies at this moment then either its end finds the line or this does.
@@ -348,6 +352,6 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
     }
 
     fn give_up(&mut self) {
-        H::gave_up().count();
+        H::line_counters().gave_up.count();
     }
 }
