@@ -171,6 +171,25 @@ proptest! {
     }
 }
 
+/// The usual offer, ended by a newline wherever that may be.
+#[test]
+fn an_offer_that_ends_early() {
+    let line = "PRIVMSG a :\x01DCC SEND f 3221225994 5000 9\x01\r\n";
+    for len in 0..line.len() {
+        for end in ["\n", "\x01\n"] {
+            let line = [&line[..len], end].concat();
+            let (session, seq) = begun::<irc::Session>(Original);
+            let found = short(&session, Original, seq, line.as_bytes());
+            let expected = long::<irc::Session>(Original, line.as_bytes());
+            match found {
+                Short::Found(found) => assert_eq!(Some(found), expected, "{line:?}"),
+                Short::Nothing | Short::Usual => assert_eq!(None, expected, "{line:?}"),
+                Short::Closer => {}
+            }
+        }
+    }
+}
+
 #[test]
 fn questions_are_noted_at_once() {
     for (question, reply) in [
