@@ -201,9 +201,10 @@ class Pair:
             wait_for("the spare router to be told", lambda: told in self.spare.ask("-e"))
 
     def slow_down(self):
-        """Transfers to the hosts, and between them, take their time."""
+        """Transfers to the hosts, and between them, take their time, with a slow kernel as much more."""
+        rate, latency = 500 // shell.PATIENCE, 400 * shell.PATIENCE
         for host in SIDES:
-            self.switch.run(f"tc qdisc add dev {host} root tbf rate 500kbit burst 5kb latency 400ms")
+            self.switch.run(f"tc qdisc add dev {host} root tbf rate {rate}kbit burst 5kb latency {latency}ms")
 
     def freeze(self):
         """The server hears no more, and is not heard."""
