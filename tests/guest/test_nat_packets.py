@@ -70,6 +70,14 @@ def test_large_send(network, nat_helper, flow, name, family, offloads):
 
 
 @pytest.fixture
+def large(network):
+    """What is sent becomes large packets however slow the network seems to TCP."""
+    network.client.sysctl("net.ipv4.tcp_min_tso_segs", 16)
+    yield
+    network.client.sysctl("net.ipv4.tcp_min_tso_segs", 2)
+
+
+@pytest.fixture
 def liberal(network):
     """Connection tracking takes a selective acknowledgment of bytes behind the rewrite for one of
     bytes never sent while the cumulative one is still before it, and would lose it."""
@@ -80,7 +88,7 @@ def liberal(network):
 
 @pytest.mark.ours
 @FLOWS
-def test_parts_of_a_large_packet_are_lost(network, nat_helper, flow, liberal, name, family):
+def test_parts_of_a_large_packet_are_lost(network, nat_helper, flow, large, liberal, name, family):
     """The router rewrites a packet of many segments; some of these are lost behind it. What is sent
     again, and acknowledged, in parts must fit to the byte."""
     way = flow(name, family)
