@@ -69,6 +69,25 @@ def test_large_send(network, nat_helper, flow, name, family, offloads):
         talk.chat()
 
 
+LOSS = """table inet loss {
+  chain lose {
+    type filter hook input priority filter
+    tcp dport 21 numgen inc mod 5 == 3 counter drop
+  }
+}
+"""
+
+
+@contextlib.contextmanager
+def losses(host):
+    """One of five segments to it does not arrive."""
+    host.run("nft -f -", stdin=LOSS)
+    try:
+        yield
+    finally:
+        host.run("nft delete table inet loss")
+
+
 @pytest.fixture
 def large(network):
     """What is sent becomes large packets however slow the network seems to TCP."""
@@ -93,24 +112,15 @@ def test_parts_of_a_large_packet_are_lost(network, nat_helper, flow, large, libe
     again, and acknowledged, in parts must fit to the byte."""
     way = flow(name, family)
     with off(network.router, "to-server", "tso", "gso"), Dialogue(way) as talk, Capture(way.client) as near:
-        # TCP gathers speed; only then it makes large packets.
-        talk.client_says(b"NOOP\r\n" * 20000)
-        way.server.run("nft -f -", stdin="""table inet loss {
-            chain lose {
-              type filter hook input priority filter
-              tcp dport 21 numgen inc mod 5 == 3 counter drop
-            }
-          }""")
-        try:
-            # One at a time: the kernel remembers one change of the length, and what was before. On a busy
-            # machine TCP may have to gather speed again.
-            for number in range(20):
+        # One at a time: the kernel remembers one change of the length, and what was before.
+        for number in range(20):
+            # TCP gathers speed, as it must after losses; only then it makes large packets.
+            talk.client_says(b"NOOP\r\n" * 20000)
+            with losses(way.server):
                 talk.client_says(lines(way, 8, (PORT + number,)))
-                lack = _lack(talk, near)
-                if number >= 3 and not lack:
-                    break
-        finally:
-            way.server.run("nft delete table inet loss")
+            lack = _lack(talk, near)
+            if number >= 3 and not lack:
+                break
         assert not lack, lack
         with way.client.listen(family, PORT + number) as waiting:
             carry(way.server, family, way.seen_as, PORT + number, waiting)
