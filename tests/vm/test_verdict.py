@@ -5,18 +5,18 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "scripts/guest"))
+sys.path[:0] = [str(TOP / "scripts/guest"), str(TOP / "tests/guest")]
 
 import environment  # noqa: E402
 import verdict  # noqa: E402
 from machine import Machine  # noqa: E402
 from payload import Payload  # noqa: E402
+from shell import wait_for  # noqa: E402
 
 PASSED, FAILED = {"test": "a", "outcome": "passed"}, {"test": "b", "outcome": "failed"}
 
@@ -156,22 +156,15 @@ def _machines(out):
     return found
 
 
-def _wait_for(what, condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(.1)
-
-
 def test_killed(tmp_path):
     """A run that is killed takes its guest with it."""
     out = tmp_path / "out"
     code = KILLED.format(scripts=str(TOP / "scripts/guest"), out=str(out))
     with subprocess.Popen([sys.executable, "-B", "-c", code]) as run:
-        _wait_for("the guest", lambda: (out / "job.log").exists() and b"up" in (out / "job.log").read_bytes())
+        wait_for("the guest", lambda: (out / "job.log").exists() and b"up" in (out / "job.log").read_bytes(), 60)
         assert _machines(out)
         run.kill()
-    _wait_for("its end", lambda: not _machines(out))
+    wait_for("its end", lambda: not _machines(out), 60)
 
 
 def test_early_power_off(boot):
