@@ -113,8 +113,6 @@ def test_parts_of_a_large_packet_are_lost(network, nat_helper, flow, large, libe
     again, and acknowledged, in parts must fit to the byte."""
     way = flow(name, family)
     with off(network.router, "to-server", "tso", "gso"), Dialogue(way) as talk, Capture(way.client) as near:
-        # Else the last bytes wait where the acknowledgment of others is late, and go alone.
-        talk.client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # One at a time: the kernel remembers one change of the length, and what was before.
         for number in range(20):
             # TCP gathers speed, as it must after losses; only then it makes large packets.
