@@ -4,7 +4,8 @@
   scaling      one thread and two at once, on two CPUs and two connections
   sessions     whole sessions through a router
 
-  --only NAME  one of them
+  --only NAME    one of them
+  --modules DIR  measures the modules in DIR instead of those just built
 """
 
 import argparse
@@ -57,10 +58,12 @@ def sessions(found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("scaling", "sessions"))
-    only = parser.parse_args().only
+    parser.add_argument("--modules", type=Path)
+    options = parser.parse_args()
+    only = options.only
     guest = environment.guest()
     release = (guest / "release").read_text().strip()
-    _, modules = our_pairs(TOP / "build" / release)
+    _, modules = our_pairs(options.modules or TOP / "build" / release)
     found, text = {"kernel": release}, ""
     for name, machine, table in (("scaling", TwoCPUs, scaling), ("sessions", SessionMachine, sessions)):
         if only in (None, name):

@@ -12,9 +12,10 @@ TOP = Path(__file__).resolve().parents[2]
 def run(options, out):
     """Returns (passed, failed)."""
     out.mkdir(parents=True)
-    single = _measure(out, "bench")
+    modules = ["--modules", options.modules.resolve()] if options.modules else []
+    single = _measure(out, "bench", *modules)
     passed, failed = compare(single["goals"]) if single else (0, 1)
-    sessions = _measure(out, "more", "more", "--only", "sessions")
+    sessions = _measure(out, "more", "more", "--only", "sessions", *modules)
     return passed + bool(sessions), failed + (not sessions)
 
 
