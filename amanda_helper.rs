@@ -90,6 +90,12 @@ impl Helper for Amanda {
     }
 
     fn picked_up((): &()) {}
+
+    type Resources = ();
+
+    fn resources() -> Result {
+        Ok(())
+    }
 }
 
 /// Expects what a reply announces.

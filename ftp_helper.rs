@@ -33,7 +33,8 @@ use netfilter::{
         self,
         LineCounters,
         LineHelper,
-        Place, //
+        Place,
+        Store, //
     },
     Conn,
     ExpectPolicy,
@@ -42,7 +43,6 @@ use netfilter::{
     HelperModule,
     L4Proto,
     Packet,
-    Release,
     Verdict, //
 };
 use proto::{
@@ -122,10 +122,11 @@ impl Helper for Ftp {
         state.pick_up();
     }
 
-    const RELEASE: Option<Release<ftp::Session>> = Some(Release {
-        one: stream::release::<Ftp>,
-        all: stream::release_all,
-    });
+    type Resources = Store<Self>;
+
+    fn resources() -> Result<Self::Resources> {
+        Store::new()
+    }
 }
 
 /// Notes that a connection begins, and is not picked up in its middle.

@@ -33,7 +33,8 @@ use netfilter::{
         self,
         LineCounters,
         LineHelper,
-        Place, //
+        Place,
+        Store, //
     },
     Conn,
     ExpectPolicy,
@@ -42,7 +43,6 @@ use netfilter::{
     HelperModule,
     L4Proto,
     Packet,
-    Release,
     Verdict, //
 };
 use proto::{
@@ -134,10 +134,11 @@ impl Helper for Irc {
         state.pick_up();
     }
 
-    const RELEASE: Option<Release<irc::Session>> = Some(Release {
-        one: stream::release::<Irc>,
-        all: stream::release_all,
-    });
+    type Resources = Store<Self>;
+
+    fn resources() -> Result<Self::Resources> {
+        Store::new()
+    }
 }
 
 impl LineHelper for Irc {

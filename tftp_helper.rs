@@ -92,6 +92,12 @@ impl Helper for Tftp {
     }
 
     fn picked_up((): &()) {}
+
+    type Resources = ();
+
+    fn resources() -> Result {
+        Ok(())
+    }
 }
 
 /// The same for a packet that does not lie in its own buffer.

@@ -79,6 +79,14 @@ impl<'a> Address<'a> {
         }
     }
 
+    /// The part of it that one machine cannot choose freely: an IPv4 address, or the first 64 bits of an
+    /// IPv6 address. As a number in no particular order.
+    pub(super) fn network(self) -> u64 {
+        // SAFETY: As in `get`.
+        let [a, b, ..] = unsafe { self.addr.all };
+        (u64::from(a) << 32) | u64::from(b)
+    }
+
     #[inline]
     fn octets(self) -> [u8; 16] {
         // SAFETY: As in `get`; there is no padding.

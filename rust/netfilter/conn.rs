@@ -13,11 +13,7 @@ use crate::{
 use core::{
     marker::PhantomData,
     net::IpAddr,
-    ptr::NonNull,
-    sync::atomic::{
-        AtomicUsize,
-        Ordering, //
-    },
+    ptr::NonNull, //
 };
 use kernel::time::msecs_to_jiffies;
 
@@ -226,14 +222,6 @@ impl<'a, S> Conn<'a, S> {
     /// What the kernel says of the packet's relation to the connection.
     pub(super) fn info(&self) -> bindings::ip_conntrack_info {
         self.info
-    }
-
-    /// Whether the connection is being deleted.
-    pub(super) fn is_dying(&self) -> bool {
-        // SAFETY: `ct` is valid by the type invariants; `status` is a word of atomic bits.
-        let status = unsafe { AtomicUsize::from_ptr(&raw mut (*self.ct.as_ptr()).status) };
-        // CAST: Lossless, `unsigned long` has at least 32 bits.
-        status.load(Ordering::SeqCst) & bindings::IPS_DYING as usize != 0
     }
 
     /// The helper, as expectations name it.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Conntrack helpers: what a module implements and how the kernel comes to call it.
+//!
+//! `nf_conntrack_helper.destroy` stays null. `destroy_gre_conntrack()` takes the helper of a GRE
+//! connection's master for PPTP's if it is set, and follows pointers in the master's 32 bytes, which
+//! are ours; and anybody who may use ctnetlink in a namespace of his own can make such a connection.
 
 use super::{
     count::Counters,
@@ -108,16 +112,11 @@ pub(crate) trait Helper: Sized + Sync + 'static {
     /// Prepares the state of a connection that ctnetlink injected, as after a failover.
     fn picked_up(state: &Self::State);
 
-    /// How to free what is kept elsewhere, if anything is.
-    const RELEASE: Option<Release<Self::State>> = None;
-}
+    /// What it needs while it is registered, such as a [`Store`](super::stream::Store).
+    type Resources: Send + Sync;
 
-/// How to free what a helper keeps elsewhere than in its state.
-pub(crate) struct Release<S: 'static> {
-    /// Frees that of one connection, which is being deleted.
-    pub(crate) one: fn(&S),
-    /// Frees that of all connections, once no packet comes any more.
-    pub(crate) all: fn(),
+    /// Gets that.
+    fn resources() -> Result<Self::Resources>;
 }
 
 /// Adapter from the kernel's callbacks to a [`Helper`].
@@ -178,18 +177,6 @@ impl<H: Helper> Adapter<H> {
                 0
             }
             None => ENOENT.to_errno(),
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Only the kernel may call it, as `nf_conntrack_helper.destroy` of the helper `H`.
-    unsafe extern "C" fn destroy(ct: *mut bindings::nf_conn) {
-        // SAFETY: `nf_ct_helper_destroy` calls this for a connection that it holds, under the RCU
-        // read side lock, with our helper being the one attached; see `help` for the state.
-        let conn = unsafe { Conn::<H::State>::from_raw(ct, bindings::IP_CT_NEW) };
-        if let (Some(conn), Some(release)) = (conn, H::RELEASE) {
-            (release.one)(conn.state());
         }
     }
 }
@@ -269,10 +256,6 @@ impl<H: Helper> Registration<H> {
                 module.as_ptr(),
             );
         }
-        if H::RELEASE.is_some() {
-            // SAFETY: As above, it is initialised.
-            unsafe { (*template.as_mut_ptr()).destroy = Some(Adapter::<H>::destroy) };
-        }
         let result = if is_taken::<H>() {
             Err(EBUSY)
         } else {
@@ -312,18 +295,10 @@ impl<H: Helper> Registration<H> {
 
 impl<H: Helper> Drop for Registration<H> {
     fn drop(&mut self) {
-        // Connections that have the helper stay, without help; the kernel does not ask whether
-        // there is still somebody who knows how to destroy it.
-        //
-        // SAFETY: By the type invariants the helper is registered. Those who read the pointer at
-        // this moment do so once.
-        unsafe { (&raw mut (*self.0.as_ptr()).destroy).write_volatile(None) };
         // Waits until no CPU runs a function of the helper any more, and ends its expectations.
+        // Connections that have the helper stay, without help.
         //
         // SAFETY: By the type invariants the helper is registered.
         unsafe { bindings::nf_conntrack_helper_unregister(self.0.as_ptr()) };
-        if let Some(release) = H::RELEASE {
-            (release.all)();
-        }
     }
 }

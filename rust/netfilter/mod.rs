@@ -15,11 +15,11 @@ mod conn;
 pub(crate) mod count;
 mod expect;
 mod helper;
-mod keep;
 mod module;
 pub(crate) mod nat;
 mod packet;
 pub(crate) mod param;
+mod store;
 pub(crate) mod stream;
 
 pub(crate) use self::{
@@ -31,7 +31,6 @@ pub(crate) use self::{
         Helper,
         L4Proto,
         Registration,
-        Release,
         Verdict, //
     },
     module::{

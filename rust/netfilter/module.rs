@@ -24,6 +24,7 @@ pub(crate) struct HelperModule<H: AutoAssign> {
     // Dropped in this order.
     _assignment: Option<Assignment<H>>,
     _registration: Registration<H>,
+    _resources: H::Resources,
     _shown: Shown,
 }
 
@@ -31,6 +32,7 @@ impl<H: AutoAssign> kernel::Module for HelperModule<H> {
     fn init(module: &'static ThisModule) -> Result<Self> {
         H::ports().check()?;
         H::check_parameters()?;
+        let resources = H::resources()?;
         let registration = Registration::new(module)?;
         let assignment = if H::is_wanted() {
             Some(Assignment::new(&registration)?)
@@ -40,6 +42,7 @@ impl<H: AutoAssign> kernel::Module for HelperModule<H> {
         Ok(Self {
             _assignment: assignment,
             _registration: registration,
+            _resources: resources,
             _shown: Shown::new([count::conntrack::COUNTERS, H::counters()]),
         })
     }

@@ -4,8 +4,12 @@
 
 use super::{
     count::Counter,
-    keep::STORE,
     nat::Outcome,
+    store::{
+        self,
+        KeptLine,
+        Taken, //
+    },
     Conn,
     Helper,
     Packet,
@@ -32,10 +36,9 @@ use core::{
     mem::MaybeUninit,
     ptr::NonNull, //
 };
-use kernel::{
-    alloc::flags::GFP_ATOMIC,
-    prelude::*, //
-};
+use kernel::prelude::*;
+
+pub(crate) use super::store::Store;
 
 /// A helper of a protocol that talks in lines over TCP.
 pub(crate) trait LineHelper: Helper<State: LineSession> {
@@ -162,11 +165,7 @@ unsafe fn look_at_line<H: LineHelper>(
     match walk::only(session, direction, seq, bytes, &mut found) {
         Only::Nothing => Verdict::Accept,
         Only::Found(found) => {
-            let mut on = OnPacket::<H> {
-                packet: &mut packet,
-                conn: &conn,
-                offset,
-            };
+            let mut on = OnPacket::<H>::new(&mut packet, &conn, offset);
             let walked = walk::one(session, direction, (seq, len), &mut on, found);
             finish::<H>(&conn, walked)
         }
@@ -232,11 +231,7 @@ fn look_again<H: LineHelper>(
     cursor: Cursor,
 ) -> Verdict {
     let direction = conn.direction();
-    let mut on = OnPacket::<H> {
-        packet,
-        conn,
-        offset,
-    };
+    let mut on = OnPacket::<H>::new(packet, conn, offset);
     let walked = walk::again(conn.state(), direction, segment, &mut on, cursor);
     finish::<H>(conn, walked)
 }
@@ -251,11 +246,7 @@ fn look_on<H: LineHelper>(
     cursor: Cursor,
     found: Option<<H::State as LineSession>::Found>,
 ) -> Verdict {
-    let mut on = OnPacket::<H> {
-        packet,
-        conn,
-        offset,
-    };
+    let mut on = OnPacket::<H>::new(packet, conn, offset);
     let direction = conn.direction();
     let walked = walk::walk(conn.state(), direction, segment, &mut on, cursor, found);
     finish::<H>(conn, walked)
@@ -272,41 +263,29 @@ fn finish<H: LineHelper>(conn: &Conn<'_, H::State>, walked: Walked) -> Verdict {
     Verdict::Accept
 }
 
-/// Frees what is kept for a connection that goes.
-pub(crate) fn release<H: LineHelper>(session: &H::State) {
-    for direction in [Direction::Original, Direction::Reply] {
-        replace::<H>(session, direction, 0);
-    }
-}
-
-/// Keeps the line of that `number` for `direction`, none for 0; returns the one before.
-fn replace<H: LineHelper>(
-    session: &H::State,
-    direction: Direction,
-    number: u16,
-) -> Option<KBox<OpenLine>> {
-    let line = STORE.take(session.kept().replace(direction, number));
-    if line.is_some() {
-        H::line_counters().kept.uncount();
-    }
-    line
-}
-
-/// Frees what is kept for all connections, once no packet comes any more.
-pub(crate) fn release_all() {
-    STORE.clear();
-}
-
 /// The payload of the packet at hand.
 struct OnPacket<'a, 'p, 'c, H: LineHelper> {
     packet: &'a mut Packet<'p>,
     conn: &'a Conn<'c, H::State>,
     /// Where in the packet the payload begins.
     offset: usize,
+    /// Whether a line was kept that had to give way to another one.
+    has_lost: bool,
+}
+
+impl<'a, 'p, 'c, H: LineHelper> OnPacket<'a, 'p, 'c, H> {
+    fn new(packet: &'a mut Packet<'p>, conn: &'a Conn<'c, H::State>, offset: usize) -> Self {
+        Self {
+            packet,
+            conn,
+            offset,
+            has_lost: false,
+        }
+    }
 }
 
 impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
-    type Line = KBox<OpenLine>;
+    type Line = KeptLine;
 
     fn window<'b>(&'b self, at: usize, buffer: &'b mut [u8]) -> Window<'b> {
         self.packet.window(self.offset.saturating_add(at), buffer)
@@ -331,24 +310,35 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
     }
 
     fn take(&mut self) -> Option<Self::Line> {
-        replace::<H>(self.conn.state(), self.conn.direction(), 0)
+        let direction = self.conn.direction();
+        if !self.conn.state().kept().take(direction) {
+            return None;
+        }
+        match store::take::<H>(self.conn, direction) {
+            Taken::Line(line) => Some(line),
+            Taken::Lost => {
+                self.has_lost = true;
+                None
+            }
+        }
+    }
+
+    fn has_lost(&self) -> bool {
+        self.has_lost
     }
 
     fn line(&mut self, line: OpenLine) -> Option<Self::Line> {
-        KBox::new(line, GFP_ATOMIC).ok()
+        store::new(self.conn, self.conn.direction(), line)
     }
 
-    fn keep(&mut self, line: Self::Line) {
-        let Some(number) = STORE.put(line) else {
-            return self.give_up();
-        };
-        H::line_counters().kept.count();
-        let (session, direction) = (self.conn.state(), self.conn.direction());
-        replace::<H>(session, direction, number);
-        // If the connection dies at this moment then either its end finds the line or this does.
-        if self.conn.is_dying() {
-            replace::<H>(session, direction, 0);
+    fn keep(&mut self, line: Self::Line) -> bool {
+        let is_kept = store::put::<H>(self.conn, line);
+        if is_kept {
+            self.conn.state().kept().put(self.conn.direction());
+        } else {
+            self.give_up();
         }
+        is_kept
     }
 
     fn give_up(&mut self) {

@@ -6,10 +6,7 @@ use core::{
     mem::MaybeUninit,
     sync::atomic::{
         AtomicU32,
-        Ordering::{
-            Relaxed,
-            SeqCst, //
-        },
+        Ordering::Relaxed, //
     },
 };
 
@@ -130,8 +127,7 @@ pub trait LineSession: Sync + 'static {
     fn kept(&self) -> &Kept;
 }
 
-/// Which lines of a connection are kept because they are not whole yet: a number for each
-/// direction, with which who keeps them finds them; 0 for none.
+/// For which directions of a connection a line is kept because it is not whole yet.
 #[repr(transparent)]
 pub struct Kept(AtomicU32);
 
@@ -147,19 +143,20 @@ impl Kept {
         self.0.load(Relaxed) != 0
     }
 
-    /// Takes the number of `direction`, and leaves `number` in its place.
-    pub fn replace(&self, direction: Direction, number: u16) -> u16 {
-        let shift = match direction {
-            Direction::Original => 0,
-            Direction::Reply => 16,
-        };
-        let number = u32::from(number).wrapping_shl(shift);
-        let others = !u32::from(u16::MAX).wrapping_shl(shift);
-        // It may be looked for by who ends the connection, see there: so in one order with all.
-        let replaced = self
-            .0
-            .fetch_update(SeqCst, SeqCst, |old| Some(old & others | number));
-        let old = replaced.unwrap_or_default().wrapping_shr(shift);
-        u16::try_from(old & u32::from(u16::MAX)).unwrap_or_default()
+    /// Notes that one is kept for `direction`.
+    pub fn put(&self, direction: Direction) {
+        self.0.fetch_or(bit(direction), Relaxed);
+    }
+
+    /// Notes that none is kept for `direction`, and tells whether one was.
+    pub fn take(&self, direction: Direction) -> bool {
+        self.0.fetch_and(!bit(direction), Relaxed) & bit(direction) != 0
+    }
+}
+
+const fn bit(direction: Direction) -> u32 {
+    match direction {
+        Direction::Original => 1,
+        Direction::Reply => 2,
     }
 }

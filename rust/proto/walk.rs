@@ -66,8 +66,12 @@ pub trait Payload<S: LineSession> {
     /// Gets memory for a line.
     fn line(&mut self, line: OpenLine) -> Option<Self::Line>;
 
-    /// Keeps `line` until the next segment of this direction.
-    fn keep(&mut self, line: Self::Line);
+    /// Whether a line was kept for this direction, and could not be any longer.
+    fn has_lost(&self) -> bool;
+
+    /// Keeps `line` until the next segment of this direction. If it cannot be kept that is noted as in
+    /// [`Self::give_up`], and false.
+    fn keep(&mut self, line: Self::Line) -> bool;
 
     /// Notes that a line cannot be rewritten, or kept for it.
     fn give_up(&mut self);
@@ -285,17 +289,20 @@ fn open<S: LineSession, P: Payload<S>>(
     };
     let mut buffer = [0; WINDOW];
     line.put(seq, payload.window(at, &mut buffer).bytes);
-    let hold = if payload.is_rewritten() {
-        line.hold(segment.seq, segment.len, begun)
-    } else {
-        Hold::Pass
-    };
+    let mut hold = Hold::Pass;
+    if payload.is_rewritten() {
+        hold = line.hold(segment.seq, segment.len, begun);
+        // How often the segment was held back is not known any more.
+        if hold == Hold::Drop && payload.has_lost() {
+            hold = Hold::GiveUp;
+        }
+    }
     if hold == Hold::GiveUp {
         payload.give_up();
         return walk.done;
     }
-    payload.keep(line);
-    if hold == Hold::Drop {
+    // It can be held back only as long as somebody counts how often.
+    if payload.keep(line) && hold == Hold::Drop {
         return walk.drop();
     }
     walk.done
@@ -326,21 +333,27 @@ fn resume<S: LineSession, P: Payload<S>>(
     let hold = put_together(session, direction, segment, payload, &mut line, &mut walk);
     match (hold, before) {
         (Ok(Goes::On), _) if line.is_hopeless(segment.seq) => payload.give_up(),
-        (Ok(Goes::On), _) => payload.keep(line),
+        (Ok(Goes::On), _) => {
+            payload.keep(line);
+        }
         (Ok(Goes::Out), Some(before)) if walk.is_changed => {
             let end = segment.seq.wrapping_add(length(segment.len));
             line.finish(before, end);
             payload.keep(line);
         }
         (Ok(Goes::Out), _) => {}
-        (Err(Hold::Pass), _) => payload.keep(line),
+        (Err(Hold::Pass), _) => {
+            payload.keep(line);
+        }
         (Err(Hold::GiveUp), _) => payload.give_up(),
         (Err(Hold::Drop), before) => {
             if let Some(before) = before {
                 line.undo(before);
             }
-            payload.keep(line);
-            return Some(walk.drop());
+            // See `open`.
+            if payload.keep(line) {
+                return Some(walk.drop());
+            }
         }
     }
     Some(walk.done)

@@ -20,15 +20,15 @@ def available():
 
 class Faults:
     """While this lasts allocations fail that are asked for from within the code of a module, or from
-    within a function of the kernel, however deep below it; `most` of them. `injected` says how many
-    did in the end."""
+    within a function of the kernel, however deep below it; `most` of them, and none before so many bytes
+    were `spared`. `injected` says how many did in the end."""
 
-    def __init__(self, where, most=1):
-        self.where, self.most = where, most
+    def __init__(self, where, most=1, spared=0):
+        self.where, self.most, self.spared = where, most, spared
 
     def __enter__(self):
         _within(self.where)
-        for name, value in {"times": self.most, "interval": 1, "probability": 100}.items():
+        for name, value in {"times": self.most, "space": self.spared, "interval": 1, "probability": 100}.items():
             _write(name, value)
         return self
 

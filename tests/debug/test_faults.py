@@ -75,11 +75,14 @@ def test_no_memory_for_many(network, all_modules, way, kind):
 
 @needs_failslab
 @of_lines
-def test_no_memory_to_keep_a_line(network, all_modules, way, kind):
-    """An announcement in two segments, of which the first cannot be kept."""
+# A line is smaller than that, the table is not.
+@pytest.mark.parametrize("spared", (0, 2048), ids=["line", "table"])
+def test_no_memory_to_keep_a_line(network, all_modules, way, kind, spared):
+    """An announcement in two segments, of which the first cannot be kept: for want of memory for it, or
+    for the table of this namespace."""
     with kind(way(kind.helper, "plain", assign=None)) as session:
         before = read(kind)
-        with faults.Faults(kind.helper.ours.name) as fault:
+        with faults.Faults(kind.helper.ours.name, spared=spared) as fault:
             session.in_halves(PORT)
         assert fault.injected == 1
         assert counted(kind, before) == {"gave_up": 1}

@@ -362,17 +362,22 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
     }
 
     fn take(&mut self) -> Option<Self::Line> {
-        self.session.kept().replace(self.direction, 0);
+        self.session.kept().take(self.direction);
         self.kept.take()
+    }
+
+    fn has_lost(&self) -> bool {
+        false
     }
 
     fn line(&mut self, line: OpenLine) -> Option<Self::Line> {
         Some(Box::new(line))
     }
 
-    fn keep(&mut self, line: Self::Line) {
-        self.session.kept().replace(self.direction, 1);
+    fn keep(&mut self, line: Self::Line) -> bool {
+        self.session.kept().put(self.direction);
         *self.kept = Some(line);
+        true
     }
 
     fn give_up(&mut self) {

@@ -32,6 +32,15 @@ pub trait Found: LineSession {
     fn replacement(&self, found: &Self::Found, seq: u32) -> Option<Vec<u8>>;
 }
 
+/// What becomes of a line that is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    HasRoom,
+    /// It has to give way to others before the next segment comes.
+    Forgets,
+    IsFull,
+}
+
 /// The firewall: a session and the lines that are kept for it.
 pub struct Firewall<S> {
     pub session: S,
@@ -40,6 +49,7 @@ pub struct Firewall<S> {
     pub is_nat: bool,
     /// Whether it has memory.
     pub has_memory: bool,
+    pub store: Store,
     pub given_up: usize,
     /// Ports announced, with the sequence numbers of their spans.
     pub seen: Vec<(u32, u16)>,
@@ -54,6 +64,7 @@ impl<S: Found> Firewall<S> {
             kept: [None, None],
             is_nat,
             has_memory: true,
+            store: Store::HasRoom,
             given_up: 0,
             seen: Vec::new(),
             window: usize::MAX,
@@ -81,6 +92,7 @@ impl<S: Found> Firewall<S> {
             session: &session,
             direction,
             bytes: bytes.to_vec(),
+            has_lost: false,
         };
         // As the module's stream.rs does it.
         let mut found = MaybeUninit::uninit();
@@ -132,6 +144,7 @@ struct OnSegment<'a, S> {
     session: &'a S,
     direction: Direction,
     bytes: Vec<u8>,
+    has_lost: bool,
 }
 
 impl<S> OnSegment<'_, S> {
@@ -174,17 +187,31 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
     }
 
     fn take(&mut self) -> Option<Self::Line> {
-        self.session.kept().replace(self.direction, 0);
-        self.slot().take()
+        let was_kept = self.session.kept().take(self.direction);
+        let line = self.slot().take();
+        self.has_lost |= was_kept && line.is_none();
+        line
+    }
+
+    fn has_lost(&self) -> bool {
+        self.has_lost
     }
 
     fn line(&mut self, line: OpenLine) -> Option<Self::Line> {
         self.firewall.has_memory.then(|| Box::new(line))
     }
 
-    fn keep(&mut self, line: Self::Line) {
-        self.session.kept().replace(self.direction, 1);
-        *self.slot() = Some(line);
+    fn keep(&mut self, line: Self::Line) -> bool {
+        match self.firewall.store {
+            Store::HasRoom => *self.slot() = Some(line),
+            Store::Forgets => {}
+            Store::IsFull => {
+                self.give_up();
+                return false;
+            }
+        }
+        self.session.kept().put(self.direction);
+        true
     }
 
     fn give_up(&mut self) {
