@@ -27,7 +27,8 @@ use proptest::{
 };
 use stream::{
     Firewall,
-    Found, //
+    Found,
+    Store, //
 };
 
 impl Found for ftp::Session {
@@ -211,6 +212,28 @@ fn no_memory() {
         send(&mut firewall, Original, &["PORT 1,2,3,", "4,5,6\r\n"]);
         assert_eq!(firewall.ports(), []);
         assert!(firewall.given_up >= 1);
+    }
+}
+
+/// A sender that waits for an acknowledgement of each segment gets one, whatever becomes of the lines
+/// that are kept: others may fill the store all the time.
+#[test]
+fn nowhere_to_keep_a_line() {
+    for store in [Store::Forgets, Store::IsFull, Store::HasRoom] {
+        for (direction, line, _) in LINES {
+            for cut in 1..line.len() {
+                let mut firewall = Firewall::<ftp::Session>::new(true);
+                firewall.store = store;
+                let (a, b) = line.split_at(cut);
+                let mut seq = 1000;
+                for piece in [a, b, "999 x\r\n"] {
+                    let passed =
+                        (0..5).find_map(|_| firewall.pass(direction, seq, piece.as_bytes()));
+                    assert!(passed.is_some(), "{store:?}: {piece:?} of {line:?}");
+                    seq += u32::try_from(piece.len()).unwrap();
+                }
+            }
+        }
     }
 }
 
