@@ -123,9 +123,8 @@ impl Helper for Irc {
 
     #[inline]
     fn help(packet: Packet<'_>, conn: Conn<'_, irc::Session>) -> Verdict {
-        match conn.established() {
+        match conn.own_direction() {
             Some(direction) => stream::look::<Irc>(packet, conn, direction),
-            // Until there has been traffic both ways nobody knows whether there is a server at all.
             None => Verdict::Accept,
         }
     }

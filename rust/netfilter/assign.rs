@@ -9,9 +9,13 @@
 
 use super::{
     count,
-    helper::Registration,
+    helper::{
+        L4Proto,
+        Registration, //
+    },
     param::Ports,
-    Helper, //
+    Helper,
+    Packet, //
 };
 use crate::bindings;
 use core::{
@@ -54,6 +58,10 @@ pub(crate) trait AutoAssign: Helper {
     /// A static of the module, for nothing else.
     fn shared() -> &'static Shared;
 }
+
+/// Whether a connection of TCP that conntrack first sees in its middle gets the helper. `packet` is the one
+/// that it is seen by, from the client.
+pub(crate) type PickUp = fn(packet: &Packet<'_>) -> bool;
 
 /// What the kernel's callbacks, which get no pointer of ours, find in a static.
 ///
@@ -237,7 +245,7 @@ unsafe extern "C" fn hook<H: AutoAssign>(
     let ct = (nfct & !7) as *mut bindings::nf_conn;
     if info == bindings::IP_CT_NEW as usize && !ct.is_null() {
         // SAFETY: The packet holds a reference to `ct`.
-        unsafe { assign::<H>(ct) };
+        unsafe { assign::<H>(skb, ct) };
     }
     bindings::NF_ACCEPT
 }
@@ -246,9 +254,9 @@ unsafe extern "C" fn hook<H: AutoAssign>(
 ///
 /// # Safety
 ///
-/// `ct` must be valid, and the RCU read side lock held.
+/// `skb` and `ct` must be valid, and the RCU read side lock held.
 #[inline(never)]
-unsafe fn assign<H: AutoAssign>(ct: *mut bindings::nf_conn) {
+unsafe fn assign<H: AutoAssign>(skb: *mut sk_buff, ct: *mut bindings::nf_conn) {
     const DECIDED: u32 = bindings::IPS_CONFIRMED
         | bindings::IPS_TEMPLATE
         | bindings::IPS_HELPER
@@ -263,6 +271,10 @@ unsafe fn assign<H: AutoAssign>(ct: *mut bindings::nf_conn) {
         || reply.dst.protonum != H::PROTOCOL as u8
         || !H::ports().contains(port)
     {
+        return;
+    }
+    // SAFETY: Both are valid by the requirements of this function.
+    if matches!(H::PROTOCOL, L4Proto::Tcp) && !unsafe { begins(skb, ct, H::PICK_UP) } {
         return;
     }
     // SAFETY: An unconfirmed connection belongs to the one packet that we have at hand, so it may
@@ -288,4 +300,25 @@ unsafe fn assign<H: AutoAssign>(ct: *mut bindings::nf_conn) {
             count::conntrack::assigned.count();
         }
     }
+}
+
+/// Whether a TCP connection that conntrack sees for the first time begins now, or is one that `pick_up` takes
+/// in its middle.
+///
+/// # Safety
+///
+/// `skb` and `ct` must be valid, and `ct` be of TCP.
+unsafe fn begins(skb: *mut sk_buff, ct: *mut bindings::nf_conn, pick_up: Option<PickUp>) -> bool {
+    // SAFETY: `ct` is valid by the requirements of this function; any number is a valid state. Nobody else
+    // has this connection yet.
+    let state = unsafe { (*ct).proto.tcp.state };
+    if u32::from(state) == kernel::bindings::tcp_conntrack_TCP_CONNTRACK_SYN_SENT {
+        return true;
+    }
+    let Some(pick_up) = pick_up else {
+        return false;
+    };
+    // SAFETY: `skb` is valid, and in a netfilter hook begins with its network header; it is ours for now.
+    let packet = unsafe { Packet::of_tcp(skb) };
+    packet.is_some_and(|packet| pick_up(&packet))
 }

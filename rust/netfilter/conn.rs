@@ -90,14 +90,24 @@ impl<'a, S> Conn<'a, S> {
         self.info == bindings::IP_CT_ESTABLISHED || self.info == bindings::IP_CT_ESTABLISHED_REPLY
     }
 
-    /// The direction of the packet, if the connection is established, see [`Self::is_established`].
+    /// The direction of the packet; [`None`] if that is not the connection's own, but an ICMP error about
+    /// it, which has other headers.
     #[inline]
-    pub(crate) fn established(&self) -> Option<Direction> {
+    pub(crate) fn own_direction(&self) -> Option<Direction> {
         match self.info {
-            bindings::IP_CT_ESTABLISHED => Some(Direction::Original),
+            bindings::IP_CT_ESTABLISHED | bindings::IP_CT_NEW => Some(Direction::Original),
             bindings::IP_CT_ESTABLISHED_REPLY => Some(Direction::Reply),
             _ => None,
         }
+    }
+
+    /// Whether the packet, one from the side that accepted a TCP connection, is part of its handshake,
+    /// as conntrack sees it: an answer to a SYN that it has seen.
+    pub(crate) fn is_in_handshake(&self) -> bool {
+        // SAFETY: `ct` is valid by the type invariants, and of TCP; any number is a valid state. It
+        // changes under `ct->lock`, and this packet has just been judged.
+        let state = unsafe { (&raw const (*self.ct.as_ptr()).proto.tcp.state).read_volatile() };
+        u32::from(state) == kernel::bindings::tcp_conntrack_TCP_CONNTRACK_SYN_RECV
     }
 
     /// Whether the packet is the connection's own, and not an ICMP error about it, from the side that

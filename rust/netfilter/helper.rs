@@ -7,6 +7,7 @@
 //! are ours; and anybody who may use ctnetlink in a namespace of his own can make such a connection.
 
 use super::{
+    assign::PickUp,
     count::Counters,
     Conn,
     Packet, //
@@ -111,6 +112,10 @@ pub(crate) trait Helper: Sized + Sync + 'static {
 
     /// Prepares the state of a connection that ctnetlink injected, as after a failover.
     fn picked_up(state: &Self::State);
+
+    /// Which TCP connections get it automatically though they are seen in their middle only, as after
+    /// the table of connections was flushed; by default none.
+    const PICK_UP: Option<PickUp> = None;
 
     /// What it needs while it is registered, such as a [`Store`](super::stream::Store).
     type Resources: Send + Sync;

@@ -66,6 +66,26 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// The same for a packet of TCP of which the offset of that header is not known; [`None`] if it has
+    /// IPv6 extension headers.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::from_raw`].
+    pub(super) unsafe fn of_tcp(skb: *mut sk_buff) -> Option<Self> {
+        const IPV6_HEADER_LEN: usize = 40;
+        const IPPROTO_TCP: u8 = 6;
+        // SAFETY: By the requirements of this function.
+        let mut packet = unsafe { Self::from_raw(skb, 0) };
+        let (&first, next) = (packet.linear().first()?, packet.linear().get(6)?);
+        packet.transport = match first >> 4 {
+            4 => usize::from(first & 0xf).wrapping_mul(4),
+            6 if *next == IPPROTO_TCP => IPV6_HEADER_LEN,
+            _ => return None,
+        };
+        Some(packet)
+    }
+
     /// The length of the packet from the network header on, in bytes.
     pub(super) fn len(&self) -> usize {
         // SAFETY: `skb` is valid by the type invariants.
@@ -248,6 +268,11 @@ impl<'a> Packet<'a> {
         self.tcp_header(|header| header.is_syn()) == Some(true)
     }
 
+    /// Whether the payload of the packet's TCP segment is in one piece and `is_it`.
+    pub(crate) fn tcp_payload_is(&self, is_it: fn(&[u8]) -> bool) -> bool {
+        self.tcp_in_place().is_some_and(|(_, bytes)| is_it(bytes))
+    }
+
     /// The packet's TCP segment; [`None`] if it has no payload or is not whole.
     #[inline]
     pub(crate) fn tcp(&self) -> Option<TcpSegment> {
@@ -284,6 +309,13 @@ impl TcpHeader<'_> {
         u32::from_be_bytes([a, b, c, d])
     }
 
+    /// The acknowledgement number, in host byte order.
+    #[inline]
+    pub(crate) fn ack(self) -> u32 {
+        let &[_, _, _, _, _, _, _, _, a, b, c, d, ..] = self.0;
+        u32::from_be_bytes([a, b, c, d])
+    }
+
     /// The length with options in bytes: in the upper half of byte 12, counted in words of four.
     #[inline]
     fn len(self) -> usize {
@@ -291,9 +323,9 @@ impl TcpHeader<'_> {
         usize::from(data_offset >> 4).wrapping_mul(4)
     }
 
-    /// Whether it opens a connection.
+    /// Whether it has part in opening a connection.
     #[inline]
-    fn is_syn(self) -> bool {
+    pub(crate) fn is_syn(self) -> bool {
         const SYN: u8 = 2;
         let &[_, _, _, _, _, _, _, _, _, _, _, _, _, flags, ..] = self.0;
         flags & SYN != 0

@@ -5,6 +5,7 @@
 use super::{
     count::Counter,
     nat::Outcome,
+    packet::TcpHeader,
     store::{
         self,
         KeptLine,
@@ -55,6 +56,9 @@ pub(crate) trait LineHelper: Helper<State: LineSession> {
 
     /// Whether what is found in a packet of this connection may have to be rewritten.
     fn is_rewritten(conn: &Conn<'_, Self::State>) -> bool;
+
+    /// Called after a closer look at a packet, which may have changed what is thought of the connection.
+    fn looked(_conn: &Conn<'_, Self::State>) {}
 }
 
 /// See [`LineHelper::line_counters`].
@@ -102,11 +106,26 @@ pub(crate) fn look<H: LineHelper>(
     };
     if bytes.is_empty() {
         // Not for a closer look: there are many of them.
+        if header.is_syn() {
+            begin(&conn, header);
+        }
         return Verdict::Accept;
     }
     let glance = conn.state().glance(direction, bytes, || header.seq());
     // SAFETY: We found it in the buffer.
     unsafe { after_glance::<H>(glance, packet, conn, None) }
+}
+
+/// Notes that a connection begins, where the accepting side says so: its SYN has both sequence numbers.
+///
+/// Also where the entry is an old one, since both machines have begun anew. An attacker's SYN alone does
+/// nothing, and conntrack knows whether an answer is one.
+#[cold]
+#[inline(never)]
+fn begin<S: LineSession>(conn: &Conn<'_, S>, header: TcpHeader<'_>) {
+    if conn.direction() == Direction::Reply && conn.is_in_handshake() {
+        conn.state().begin(header.ack(), header.seq().wrapping_add(1));
+    }
 }
 
 /// Goes on after a first glance.
@@ -175,7 +194,13 @@ unsafe fn look_at_line<H: LineHelper>(
 
 /// The same for a segment that is not like most.
 #[inline(never)]
-fn look_closer<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
+fn look_closer<H: LineHelper>(packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
+    let verdict = look_closely::<H>(packet, conn);
+    H::looked(&conn);
+    verdict
+}
+
+fn look_closely<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
     const { assert!(<H::State as LineSession>::LINE_MAX <= walk::WINDOW) };
     let Some((header, bytes)) = packet.tcp_in_place() else {
         return Verdict::Accept;
@@ -183,6 +208,11 @@ fn look_closer<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) 
     let (offset, seq) = (packet.tcp_payload(header), header.seq());
     let session = conn.state();
     let direction = conn.direction();
+    if header.is_syn() {
+        // What stands in it (TCP Fast Open) is not looked at.
+        begin(&conn, header);
+        return Verdict::Accept;
+    }
     if bytes.is_empty() || session.is_usual(direction, seq, bytes) {
         return Verdict::Accept;
     }
@@ -205,7 +235,7 @@ fn look_closer<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) 
 #[cold]
 #[inline(never)]
 fn look_split<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
-    let Some(tcp) = packet.tcp() else {
+    let Some(tcp) = packet.tcp().filter(|_| !packet.is_syn()) else {
         return Verdict::Accept;
     };
     let mut last = [0; 1];
@@ -217,7 +247,9 @@ fn look_split<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>) -
         ends_in_newline: last == b"\n",
     };
     let cursor = conn.state().enter(conn.direction(), segment);
-    look_again::<H>(&mut packet, &conn, tcp.offset, segment, cursor)
+    let verdict = look_again::<H>(&mut packet, &conn, tcp.offset, segment, cursor);
+    H::looked(&conn);
+    verdict
 }
 
 /// The same where something was kept, or may have to be.

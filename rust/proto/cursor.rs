@@ -21,6 +21,10 @@ pub struct Cursor {
     pub(super) gap_place: Place,
     /// Whether all of the segment has been seen before.
     pub(super) is_again: bool,
+    /// How many of the bytes at its beginning have been seen before.
+    pub(super) old: usize,
+    /// Whether the line before this one, in the same segment, ended in a newline alone.
+    pub(super) is_behind_bare_newline: bool,
     /// What was known before the segment.
     pub(super) before: u64,
 }
@@ -55,6 +59,8 @@ impl Cursor {
             gap: 0,
             gap_place: Place::Rest,
             is_again: false,
+            old: 0,
+            is_behind_bare_newline: false,
             before: 0,
         }
     }
@@ -108,6 +114,7 @@ impl Cursor {
     /// Notes that the next bytes given begin `by` bytes behind the beginning of the last ones.
     pub fn slide(&mut self, by: usize) {
         self.offset = self.offset.saturating_sub(by);
+        self.old = self.old.saturating_sub(by);
         self.begun = self.begun.map(|begun| begun.saturating_sub(by));
     }
 
@@ -115,6 +122,7 @@ impl Cursor {
     pub fn grow(&mut self, by: i32) {
         let by = isize::try_from(by).unwrap_or_default();
         self.offset = self.offset.saturating_add_signed(by);
+        self.old = self.old.saturating_add_signed(by);
     }
 
     /// Goes to the beginning of the first line for which `classify` gives something, and returns
@@ -161,10 +169,23 @@ impl Cursor {
         self.place = Place::Rest;
     }
 
+    /// Whether the line at the cursor has not been seen before.
+    #[inline]
+    pub(super) const fn is_at_new_line(&self) -> bool {
+        self.offset >= self.old
+    }
+
     /// Notes whether `rest`, which begins in a line, has another one, and returns that.
     #[inline]
     pub(super) fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
         let tail = scan::skip_line(rest);
+        let line = rest.get(..rest.len().saturating_sub(tail.map_or(0, <[u8]>::len)));
+        self.is_behind_bare_newline = match line.unwrap_or_default() {
+            [.., b'\r', b'\n'] => false,
+            // What is before it is not at hand.
+            [b'\n'] => self.place == Place::Start,
+            _ => true,
+        };
         self.place = match tail {
             Some(_) => Place::Start,
             None => Place::Rest,

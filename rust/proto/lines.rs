@@ -16,10 +16,13 @@ use super::{
 /// How much a segment may have overtaken, in bytes.
 const GAP_MAX: u32 = 512;
 
-/// Remembers the last two line starts of one direction by their sequence numbers.
+/// Remembers the last two line starts of one direction by their sequence numbers, and counts lines.
 ///
 /// Two, as mainline: where the segment seen last began, so that its retransmission is known again,
 /// and where the next one will begin. No bit pattern is invalid.
+///
+/// All zero, no line start is known: this begins in the middle of a connection. The first newline tells
+/// where a line begins.
 #[repr(transparent)]
 pub struct Lines(AtomicU64);
 
@@ -30,7 +33,40 @@ impl Clone for Lines {
     }
 }
 
-/// What [`Lines`] has in one word.
+/// A number of lines, which wraps.
+///
+/// The two directions' numbers of lines say which command a reply is the answer to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+pub(super) struct Count(u8);
+
+impl Count {
+    const BITS: u32 = 5;
+    const MASK: u8 = (1 << Self::BITS) - 1;
+
+    /// Of the number only the last bits count.
+    pub(super) const fn new(number: u8) -> Self {
+        Self(number & Self::MASK)
+    }
+
+    pub(super) const fn get(self) -> u8 {
+        self.0
+    }
+
+    pub(super) const fn next(self) -> Self {
+        Self::new(self.0.wrapping_add(1))
+    }
+
+    /// How far it is ahead of `other`, less than 0 if it is behind.
+    pub(super) const fn ahead_of(self, other: Self) -> i8 {
+        const UNUSED: u32 = u8::BITS - Count::BITS;
+        let ahead = self.0.wrapping_sub(other.0).wrapping_shl(UNUSED);
+        // The sign is the uppermost bit of those that count.
+        i8::from_ne_bytes([ahead]).wrapping_shr(UNUSED)
+    }
+}
+
+/// What [`Lines`] has in one word: from the lowest bit on, in 32, 16, 11 and 5 bits.
 #[derive(Clone, Copy)]
 struct Starts {
     /// The newest start.
@@ -38,18 +74,28 @@ struct Starts {
     /// How far before it the older one is, 0 if there is none.
     back: u16,
     /// One more than how many bytes there have been of the line at the newest start, at most; 0 if
-    /// there has been no segment at all.
+    /// no start is known. Then a `back` says that the first segment begins a line.
     seen: u16,
+    /// How many lines there have been.
+    count: Count,
 }
+
+/// So much of a line is counted at most, and less than a segment may have overtaken.
+const SEEN_MAX: u16 = (1 << SEEN_BITS) - 1;
+const SEEN_BITS: u32 = 11;
+const SEEN_SHIFT: u32 = 48;
+const COUNT_SHIFT: u32 = SEEN_SHIFT + SEEN_BITS;
 
 impl Starts {
     #[inline(always)]
     const fn unpack(word: u64) -> Self {
         let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+        let upper = u16::from_le_bytes([g, h]);
         Self {
             newest: u32::from_le_bytes([a, b, c, d]),
             back: u16::from_le_bytes([e, f]),
-            seen: u16::from_le_bytes([g, h]),
+            seen: upper & SEEN_MAX,
+            count: Count::new(h >> (u8::BITS - Count::BITS)),
         }
     }
 
@@ -58,6 +104,7 @@ impl Starts {
         let [a, b, c, d] = self.newest.to_le_bytes();
         let [e, f] = self.back.to_le_bytes();
         let [g, h] = self.seen.to_le_bytes();
+        let h = h | (self.count.get() << (u8::BITS - Count::BITS));
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 }
@@ -73,6 +120,47 @@ impl Lines {
         self.0.store(0, Relaxed);
     }
 
+    /// Forgets all, and takes the next segment to begin a line.
+    pub(super) fn clear_to_start(&self) {
+        let starts = Starts {
+            newest: 0,
+            back: 1,
+            seen: 0,
+            count: Count::new(0),
+        };
+        self.0.store(starts.pack(), Relaxed);
+    }
+
+    /// Forgets all but that the first line begins at sequence number `start`.
+    pub(super) fn begin(&self, start: u32) {
+        let starts = Starts {
+            newest: start,
+            back: 0,
+            seen: 1,
+            count: Count::new(0),
+        };
+        self.0.store(starts.pack(), Relaxed);
+    }
+
+    /// How many lines were counted.
+    #[inline]
+    pub(super) fn count(&self) -> Count {
+        Starts::unpack(self.0.load(Relaxed)).count
+    }
+
+    /// Says how many lines there have been.
+    pub(super) fn set_count(&self, count: Count) {
+        let starts = Starts::unpack(self.0.load(Relaxed));
+        self.0.store(Starts { count, ..starts }.pack(), Relaxed);
+    }
+
+    /// Counts a line, and returns its number.
+    pub(super) fn count_line(&self) -> Count {
+        let count = self.count().next();
+        self.set_count(count);
+        count
+    }
+
     /// Returns all that is kept, to compare it.
     #[cfg(not(MODULE))]
     pub(super) fn snapshot(&self) -> u64 {
@@ -83,7 +171,7 @@ impl Lines {
     #[inline]
     pub(super) fn enter(&self, segment: Segment) -> Cursor {
         let before = self.0.load(Relaxed);
-        if segment.ends_in_newline && self.go_on(segment.seq, segment.len) {
+        if segment.ends_in_newline && self.go_on(segment.seq, segment.len, 0) {
             return Cursor {
                 before,
                 ..Cursor::new(0, Place::Start)
@@ -101,12 +189,12 @@ impl Lines {
     }
 
     /// Takes note of a segment at `seq` that ends in a newline and goes on where the last one ended,
-    /// which is the usual case. False, and nothing noted, if it does not.
+    /// which is the usual case, and counts `lines`. False, and nothing noted, if it does not.
     #[inline(always)]
-    pub(super) fn go_on(&self, seq: u32, len: usize) -> bool {
+    pub(super) fn go_on(&self, seq: u32, len: usize, lines: u8) -> bool {
         let is_next = self.is_next(seq, len);
         if is_next {
-            self.note_next(seq, len);
+            self.note_next(seq, len, lines);
         }
         is_next
     }
@@ -114,18 +202,19 @@ impl Lines {
     /// Whether a segment of `len` bytes at `seq` goes on where the last one ended, in a newline.
     #[inline(always)]
     pub(super) fn is_next(&self, seq: u32, len: usize) -> bool {
-        let word = self.0.load(Relaxed);
-        // That is `seen`.
-        Starts::unpack(word).newest == seq && word >> 48 == 1 && len <= usize::from(u16::MAX)
+        let starts = Starts::unpack(self.0.load(Relaxed));
+        starts.newest == seq && starts.seen == 1 && len <= usize::from(u16::MAX)
     }
 
-    /// Notes such a segment, which ends in a newline, too.
+    /// Notes such a segment, which ends in a newline, too, and counts `lines`.
     #[inline(always)]
-    pub(super) fn note_next(&self, seq: u32, len: usize) {
+    pub(super) fn note_next(&self, seq: u32, len: usize, lines: u8) {
         let len = length(len);
-        // As `Starts::pack` does it, without taking it to pieces.
-        let new = u64::from(seq.wrapping_add(len)) | (u64::from(len) << 32) | (1 << 48);
-        self.0.store(new, Relaxed);
+        // As `Starts::pack` does it, without taking it to pieces. What the count carries is lost.
+        let count = self.0.load(Relaxed) >> COUNT_SHIFT << COUNT_SHIFT;
+        let count = count.wrapping_add(u64::from(lines).wrapping_shl(COUNT_SHIFT));
+        let new = u64::from(seq.wrapping_add(len)) | (u64::from(len) << 32);
+        self.0.store(new | (1 << SEEN_SHIFT) | count, Relaxed);
     }
 
     /// What is known, for [`Self::undo`].
@@ -153,12 +242,14 @@ impl Starts {
     #[inline(never)]
     fn enter(mut self, seq: u32, len: u32, ends_in_newline: bool) -> (Self, Cursor) {
         if self.seen == 0 {
-            // The first segment after the handshake begins a line, one after a failover most
-            // probably.
+            if self.back == 0 {
+                return self.enter_unknown(seq, len, ends_in_newline);
+            }
             self = Self {
                 newest: seq,
                 back: 0,
                 seen: 1,
+                ..self
             };
         }
         let end = seq.wrapping_add(len);
@@ -166,7 +257,12 @@ impl Starts {
         let seen_end = self.seen_end();
         let mut cursor = Cursor::new(0, Place::Rest);
         // Of a very long line not all is counted.
-        let is_counted = self.seen != u16::MAX;
+        let is_counted = self.seen != SEEN_MAX;
+        if is_counted && is_before(seq, seen_end) {
+            let old = seen_end.wrapping_sub(seq).min(len);
+            cursor.old = usize::try_from(old).unwrap_or(usize::MAX);
+        }
+        // A packet without a new byte is one that repeats, even if it is the byte before the first.
         cursor.is_again = is_counted && !is_before(seen_end, end);
         let ahead = seq.wrapping_sub(seen_end);
         if seq == self.newest || seq == older {
@@ -188,11 +284,22 @@ impl Starts {
                 newest: end,
                 back: u16::try_from(back).unwrap_or(0),
                 seen: 1,
+                ..self
             };
         } else if cursor.gap == 0 && !cursor.is_again {
             self.see(end);
         }
         (self, cursor)
+    }
+
+    /// The same where no line start is known yet.
+    fn enter_unknown(self, seq: u32, len: u32, ends_in_newline: bool) -> (Self, Cursor) {
+        let mut new = self;
+        if ends_in_newline {
+            new.newest = seq.wrapping_add(len);
+            new.seen = 1;
+        }
+        (new, Cursor::new(0, Place::Rest))
     }
 
     /// The sequence number before which all has been seen.
@@ -204,7 +311,7 @@ impl Starts {
     /// The reverse of [`Self::seen_end`].
     fn see(&mut self, end: u32) {
         let seen = end.wrapping_sub(self.newest).saturating_add(1);
-        self.seen = u16::try_from(seen).unwrap_or(u16::MAX);
+        self.seen = u16::try_from(seen).unwrap_or(SEEN_MAX).min(SEEN_MAX);
     }
 }
 

@@ -26,6 +26,8 @@ pub struct OpenLine {
     seq: u32,
     /// Where in its line that is.
     place: Place,
+    /// See [`Cursor::is_behind_bare_newline`].
+    is_behind_bare_newline: bool,
     /// How many bytes there are up to the first that is missing.
     len: usize,
     bytes: [u8; CAPACITY],
@@ -67,6 +69,7 @@ impl OpenLine {
         Self {
             seq,
             place: cursor.place,
+            is_behind_bare_newline: cursor.is_behind_bare_newline,
             len: 0,
             bytes: [0; CAPACITY],
             there: [0; CAPACITY / 64],
@@ -181,7 +184,13 @@ impl OpenLine {
 
     /// Returns a cursor for [`Self::next`].
     pub fn cursor(&self) -> Cursor {
-        Cursor::new(0, self.place)
+        let mut cursor = Cursor::new(0, self.place);
+        cursor.is_behind_bare_newline = self.is_behind_bare_newline;
+        if self.done.is_some() {
+            // It comes again as a whole.
+            cursor.old = usize::MAX;
+        }
+        cursor
     }
 
     /// Returns the next thing of interest in the bytes that are there, see [`LineSession::next`].
@@ -220,6 +229,7 @@ impl OpenLine {
         }
         self.seq = self.seq.wrapping_add(length(by));
         self.place = cursor.place;
+        self.is_behind_bare_newline = cursor.is_behind_bare_newline;
         self.measure();
         cursor.slide(by);
         true

@@ -70,9 +70,15 @@ pub trait LineSession: Sync + 'static {
     /// The state of a new connection.
     const NEW: Self;
 
+    /// Forgets all, for a connection that has just been opened, in which the first line of each direction
+    /// begins at these sequence numbers.
+    ///
+    /// One of which the handshake was not seen, and which is as [`Self::NEW`], was picked up in its middle.
+    fn begin(&self, original: u32, reply: u32);
+
     /// Forgets all, as for a connection that ctnetlink injected after a failover.
     ///
-    /// The next segment of each direction is taken to begin a line.
+    /// The next segment of each direction is taken to begin a line, and what is not known is believed.
     fn pick_up(&self);
 
     /// Whether nothing that is said in `direction` is of interest at present.
@@ -101,9 +107,8 @@ pub trait LineSession: Sync + 'static {
     /// Takes note of a segment and returns a cursor at its beginning for [`Self::next`].
     ///
     /// To be called once for each segment with payload, retransmitted ones too. A segment begins a
-    /// line if it begins where an earlier one ended in a newline, or if it is the very first. For
-    /// the first this is not certain, but looking at the rest of a line as a line does no harm,
-    /// while missing a line does. In a direction of no interest the cursor is at the end.
+    /// line if it begins where an earlier one ended in a newline, or where [`Self::begin`] says. In a
+    /// direction of no interest the cursor is at the end.
     fn enter(&self, direction: Direction, segment: Segment) -> Cursor;
 
     /// What is known of the lines of `direction`.
@@ -124,39 +129,45 @@ pub trait LineSession: Sync + 'static {
     fn span(found: &Self::Found) -> Span;
 
     /// Which lines are kept that are not whole yet.
-    fn kept(&self) -> &Kept;
+    fn kept(&self) -> Kept<'_>;
 }
 
-/// For which directions of a connection a line is kept because it is not whole yet.
-#[repr(transparent)]
-pub struct Kept(AtomicU32);
+/// For which directions of a connection a line is kept because it is not whole yet: two bits of a word
+/// that has others, too.
+pub struct Kept<'a> {
+    word: &'a AtomicU32,
+    shift: u32,
+}
 
-impl Kept {
-    /// None.
-    pub(super) const fn new() -> Self {
-        Self(AtomicU32::new(0))
+impl<'a> Kept<'a> {
+    /// They are in `word`, from bit number `shift` on.
+    #[inline]
+    pub(super) const fn new(word: &'a AtomicU32, shift: u32) -> Self {
+        Self { word, shift }
     }
 
     /// Whether there is one.
     #[inline]
     pub fn is_any(&self) -> bool {
-        self.0.load(Relaxed) != 0
+        self.word.load(Relaxed) & 3u32.wrapping_shl(self.shift) != 0
     }
 
     /// Notes that one is kept for `direction`.
     pub fn put(&self, direction: Direction) {
-        self.0.fetch_or(bit(direction), Relaxed);
+        self.word.fetch_or(self.bit(direction), Relaxed);
     }
 
     /// Notes that none is kept for `direction`, and tells whether one was.
     pub fn take(&self, direction: Direction) -> bool {
-        self.0.fetch_and(!bit(direction), Relaxed) & bit(direction) != 0
+        let bit = self.bit(direction);
+        self.word.fetch_and(!bit, Relaxed) & bit != 0
     }
-}
 
-const fn bit(direction: Direction) -> u32 {
-    match direction {
-        Direction::Original => 1,
-        Direction::Reply => 2,
+    const fn bit(&self, direction: Direction) -> u32 {
+        let bit: u32 = match direction {
+            Direction::Original => 1,
+            Direction::Reply => 2,
+        };
+        bit.wrapping_shl(self.shift)
     }
 }

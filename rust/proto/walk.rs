@@ -141,7 +141,7 @@ pub fn only<'f, S: LineSession>(
     }
     let only = session.only(direction, bytes, found);
     if matches!(only, Only::Nothing) {
-        lines.note_next(seq, bytes.len());
+        lines.note_next(seq, bytes.len(), 1);
     }
     only
 }
@@ -157,7 +157,7 @@ pub fn one<S: LineSession, P: Payload<S>>(
 ) -> Walked {
     let lines = session.lines(direction);
     let before = lines.known();
-    lines.note_next(seq, len);
+    lines.note_next(seq, len, 1);
     let start = S::span(found).start();
     let mut walked = Walked {
         is_dropped: false,

@@ -37,7 +37,14 @@ impl Talk {
     /// One from its first packet on.
     fn fresh() -> Self {
         let talk = Self::picked_up();
-        talk.session.fresh();
+        talk.session.begin(1, 1);
+        talk
+    }
+
+    /// One that was injected by ctnetlink.
+    fn injected() -> Self {
+        let talk = Self::picked_up();
+        talk.session.pick_up();
         talk
     }
 
@@ -65,7 +72,10 @@ impl Talk {
         let found = segment(&mut self.session, direction, seq, text.as_bytes());
         let judge = |found: &conntrack_proto::ftp::Announcement| {
             let seq = seq.wrapping_add(u32::try_from(found.span.start()).unwrap());
-            let admitted = self.session.admit(found.kind, seq);
+            let admitted = self.session.admit(found, seq);
+            if admitted == Err(Refusal::Early) {
+                self.session.defer(found.kind, seq, found.port);
+            }
             admitted.map(|()| found.port.get())
         };
         found.iter().map(judge).collect()

@@ -15,6 +15,7 @@ use std::{
 
 use common::{
     direction,
+    injected,
     rest,
     segment,
     session,
@@ -25,7 +26,6 @@ use conntrack_proto::{
         emit,
         parse,
         Kind,
-        Session,
         LINE_MAX, //
     },
     Direction,
@@ -193,7 +193,7 @@ proptest! {
     /// The changed ports that are known, beside a plain list of them.
     #[test]
     fn changed_ports(pairs in prop::collection::vec((1..6u16, 1..6u16), 0..12)) {
-        let session = Session::new();
+        let session = injected();
         let mut list: Vec<(u16, u16)> = Vec::new();
         for (offered, told) in pairs {
             session.tell(offered.try_into().unwrap(), told.try_into().unwrap());

@@ -6,6 +6,7 @@
 mod common;
 
 use common::{
+    injected,
     ports,
     rest,
     segment,
@@ -51,7 +52,7 @@ fn state_is_small_and_initially_zero() {
 fn segments_begin_lines() {
     for start in [0, 1, 0x7fff_ff00, 0xffff_ffd0, 0xffff_ffff] {
         let at = |offset: u32| offset.wrapping_add(start);
-        let mut session = Session::new();
+        let mut session = injected();
         assert_eq!(ports(&mut session, Original, at(0), SEND), [5000]);
         // Again.
         assert_eq!(ports(&mut session, Original, at(0), SEND), [5000]);
@@ -66,7 +67,7 @@ fn segments_begin_lines() {
         let next = next + 500 + len(SEND);
         assert_eq!(ports(&mut session, Original, at(next), SEND), [5000]);
         session.pick_up();
-        assert_eq!(session.snapshot(), Session::new().snapshot());
+        assert_eq!(session.snapshot(), injected().snapshot());
         assert_eq!(ports(&mut session, Original, at(next + 99), SEND), [5000]);
     }
 }
@@ -75,9 +76,9 @@ fn segments_begin_lines() {
 #[test]
 fn first_segment_at_zero() {
     for start in [0, 1, u32::MAX] {
-        let mut session = Session::new();
+        let mut session = injected();
         assert_eq!(ports(&mut session, Original, start, "PRIVMSG a :"), NONE);
-        assert_ne!(session.snapshot(), Session::new().snapshot());
+        assert_ne!(session.snapshot(), injected().snapshot());
         let next = start.wrapping_add(11);
         assert_eq!(ports(&mut session, Original, next, SEND), NONE);
     }
@@ -86,9 +87,9 @@ fn first_segment_at_zero() {
 /// From the server only what is about a changed port is of interest.
 #[test]
 fn replies_matter_only_after_nat() {
-    let mut session = Session::new();
+    let mut session = injected();
     assert_eq!(ports(&mut session, Reply, 0, RESUME), NONE);
-    assert_eq!(session.snapshot(), Session::new().snapshot());
+    assert_eq!(session.snapshot(), injected().snapshot());
     session.tell(port(4000), port(5000));
     assert_eq!(ports(&mut session, Reply, 1000, RESUME), [5000]);
     assert_eq!(ports(&mut session, Reply, 2000, RESUME), NONE);
@@ -235,7 +236,7 @@ fn emits() {
 /// Offer, retransmission, resumption and acceptance of a file whose port NAT changed.
 #[test]
 fn resume_under_nat() {
-    let mut session = Session::new();
+    let mut session = injected();
     let found = segment(&mut session, Original, 0, SEND.as_bytes());
     assert_eq!(found[0].instead, None);
     session.tell(port(5000), port(1024));
@@ -320,7 +321,7 @@ fn windows_always_advance() {
 /// What is known of a segment is known wherever in it the cursor stands.
 #[test]
 fn cursor_knows_its_segment() {
-    let session = Session::new();
+    let session = injected();
     let bytes = b"PRIVMSG a :\x01DCC SEND f 1 ";
     for is_again in [false, true] {
         let mut cursor = session.enter(Original, whole(7, bytes));

@@ -33,6 +33,7 @@ enum Short<F> {
 /// A session of which one line of `direction` has been seen, and where the next begins.
 fn begun<S: LineSession>(direction: Direction) -> (S, u32) {
     let session = S::NEW;
+    session.pick_up();
     session.enter(
         direction,
         Segment {
@@ -201,9 +202,9 @@ fn questions_are_noted_at_once() {
         }
         let found = long::<ftp::Session>(Reply, reply.as_bytes()).unwrap();
         // Each question once.
-        assert_eq!(session.admit(found.kind, 1), Ok(()));
-        assert_eq!(session.admit(found.kind, 2), Ok(()));
-        assert!(session.admit(found.kind, 3).is_err());
+        assert_eq!(session.admit(&found, 1), Ok(()));
+        assert_eq!(session.admit(&found, 2), Ok(()));
+        assert!(session.admit(&found, 3).is_err());
     }
 }
 

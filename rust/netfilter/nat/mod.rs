@@ -16,7 +16,10 @@ use super::{
     Expectation,
     Packet, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    proto::Direction, //
+};
 use core::{
     marker::PhantomData,
     num::NonZeroU16,
@@ -88,16 +91,37 @@ pub(crate) trait NatHelper: Sized + 'static {
     }
 }
 
-/// The C-callable form of [`NatHelper::nat`] and, without an expectation, [`NatHelper::rename`].
+/// What the NAT half is asked to do.
+#[derive(Clone, Copy)]
+#[repr(C)]
+enum Request {
+    /// See [`NatHelper::nat`].
+    Announce,
+    /// See [`NatHelper::rename`].
+    Rename,
+    /// See [`Slot::expect`]; with the direction in which the connection is opened.
+    Expect(OpenedIn),
+}
+
+/// A [`Direction`](crate::proto::Direction).
+#[derive(Clone, Copy)]
+#[repr(C)]
+enum OpenedIn {
+    Original,
+    Reply,
+}
+
+/// The C-callable form of what the NAT half can do.
 ///
 /// Both modules are compiled from the same source, so Rust types may be passed by pointer.
 type NatFn<A> = unsafe extern "C" fn(
+    request: Request,
     skb: *mut sk_buff,
     transport: u32,
     ct: *mut bindings::nf_conn,
     info: bindings::ip_conntrack_info,
     base: usize,
-    found: *const A,
+    found: Option<NonNull<A>>,
     wanted: NonZeroU16,
     exp: Option<NonNull<bindings::nf_conntrack_expect>>,
 ) -> Outcome;
@@ -136,7 +160,7 @@ impl<A: Copy> Slot<A> {
         expectation: &Expectation,
     ) -> Option<Outcome> {
         let exp = NonNull::new(expectation.as_ptr());
-        self.call(packet, conn, base, found, wanted, exp)
+        self.call(Request::Announce, packet, conn, base, Some(found), wanted, exp)
     }
 
     /// Has the NAT half put `port` in the place of the one in `found`; [`None`] if there is none.
@@ -150,15 +174,35 @@ impl<A: Copy> Slot<A> {
         found: &A,
         port: NonZeroU16,
     ) -> Option<Outcome> {
-        self.call(packet, conn, base, found, port, None)
+        self.call(Request::Rename, packet, conn, base, Some(found), port, None)
     }
 
-    fn call<S>(
+    /// Has the NAT half expect a connection to exactly that `port`, which will open in direction `opener`
+    /// of its master: nobody can be told another one. [`None`] if there is no NAT half.
+    pub(crate) fn expect<S>(
         &self,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
+        opener: Direction,
+        port: NonZeroU16,
+        expectation: &Expectation,
+    ) -> Option<Outcome> {
+        let opener = match opener {
+            Direction::Original => OpenedIn::Original,
+            Direction::Reply => OpenedIn::Reply,
+        };
+        let exp = NonNull::new(expectation.as_ptr());
+        self.call(Request::Expect(opener), packet, conn, 0, None, port, exp)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn call<S>(
+        &self,
+        request: Request,
+        packet: &mut Packet<'_>,
+        conn: &Conn<'_, S>,
         base: usize,
-        found: &A,
+        found: Option<&A>,
         port: NonZeroU16,
         exp: Option<NonNull<bindings::nf_conntrack_expect>>,
     ) -> Option<Outcome> {
@@ -176,12 +220,13 @@ impl<A: Copy> Slot<A> {
         // SAFETY: The pointers are those of valid objects that we hold for the call.
         let outcome = unsafe {
             function(
+                request,
                 skb,
                 transport,
                 conn.as_ptr(),
                 conn.info(),
                 base,
-                found,
+                found.map(NonNull::from),
                 port,
                 exp,
             )
@@ -294,12 +339,13 @@ impl<N: NatHelper> Drop for Registration<N> {
 ///
 /// Only [`Slot`] may call it, for the slot that `N` is registered in.
 unsafe extern "C" fn nat_callback<N: NatHelper>(
+    request: Request,
     skb: *mut sk_buff,
     transport: u32,
     ct: *mut bindings::nf_conn,
     info: bindings::ip_conntrack_info,
     base: usize,
-    found: *const N::Announcement,
+    found: Option<NonNull<N::Announcement>>,
     port: NonZeroU16,
     exp: Option<NonNull<bindings::nf_conntrack_expect>>,
 ) -> Outcome {
@@ -308,13 +354,25 @@ unsafe extern "C" fn nat_callback<N: NatHelper>(
     // SAFETY: As above, its helper is running; a state of no bytes is always valid.
     let conn = unsafe { Conn::<()>::of_helper(ct, info) };
     // SAFETY: As above.
-    let found = unsafe { *found };
-    match exp {
-        Some(exp) => {
-            // SAFETY: As above; it is valid for the call.
-            let expectation = unsafe { Expectation::borrow(exp) };
+    let found = found.map(|found| unsafe { found.read() });
+    // SAFETY: As above; it is valid for the call.
+    let expectation = exp.map(|exp| unsafe { Expectation::borrow(exp) });
+    match (request, found, expectation) {
+        (Request::Announce, Some(found), Some(expectation)) => {
             N::nat(&mut packet, &conn, base, found, port, &expectation)
         }
-        None => N::rename(&mut packet, &conn, base, found, port),
+        (Request::Rename, Some(found), _) => N::rename(&mut packet, &conn, base, found, port),
+        (Request::Expect(opener), _, Some(expectation)) => {
+            let opener = match opener {
+                OpenedIn::Original => Direction::Original,
+                OpenedIn::Reply => Direction::Reply,
+            };
+            expectation.follow_master(opener, port.get());
+            match expectation.register_on(port) {
+                Ok(_) => Outcome::Unchanged,
+                Err(error) => count::refused(error, conn),
+            }
+        }
+        _ => Outcome::Refused,
     }
 }

@@ -112,7 +112,7 @@ impl Expectation {
     }
 
     /// Registers the expectation on `port`.
-    fn register_on(&self, port: NonZeroU16) -> Result<NonZeroU16> {
+    pub(super) fn register_on(&self, port: NonZeroU16) -> Result<NonZeroU16> {
         // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
         unsafe { (*self.as_ptr()).tuple.dst.u.all = port.get().to_be() };
         self.register().map(|()| port)

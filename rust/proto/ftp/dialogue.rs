@@ -3,9 +3,16 @@
 //! Who may say what, and when.
 //!
 //! An attacker can get a server or a client to say a line that looks like an announcement: as part
-//! of an error message that repeats a file's name, or in a form that a browser is made to send (FTP
-//! stream injection, NAT slipstreaming). Such a line does not count unless it has its place in the
-//! dialogue.
+//! of a reply that repeats a file's name, or in a form that a browser is made to send (FTP stream
+//! injection, NAT slipstreaming). Such a line does not count unless it has its place in the dialogue:
+//!
+//! - Seen from its handshake on, a session begins with the server's greeting and with a command of the
+//!   client. Where it begins otherwise it is not FTP, and nothing counts.
+//! - Replies answer commands in their order (RFC 959 section 5.4), so each command and each final reply
+//!   is counted, see [`Count`]. A few commands whose reply matters are remembered with their number.
+//! - What stands inside a reply of several lines is no reply (RFC 959 section 4.2).
+//! - Of a session that is picked up in its middle nobody knows who opened it. Only replies to questions
+//!   that were heard count.
 
 use core::sync::atomic::{
     AtomicU32,
@@ -14,9 +21,15 @@ use core::sync::atomic::{
 
 use super::{
     super::{
-        Direction,
-        Reject, //
+        lines::Count,
+        session::Kept, //
     },
+    command::Command,
+    pending::{
+        Pending,
+        Question, //
+    },
+    reply::Code,
     Kind, //
 };
 
@@ -24,83 +37,115 @@ use super::{
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 pub enum Refusal {
-    /// A reply that nobody asked for, or anything before the server has greeted.
+    /// It has no place in the dialogue, such as a reply that nobody asked for.
     Unasked,
     /// The client has said that it will use `EPSV` only, RFC 2428 section 4.
     EpsvAll,
+    /// The server has not greeted yet. It is believed once it has, see [`super::Session::defer`].
+    Early,
 }
 
 /// How far the dialogue of a connection has come.
 ///
-/// All zeroes: this is a connection about which nothing is known, picked up in its middle.
-pub(super) struct Dialogue(AtomicU32);
+/// All zeroes: a connection that was picked up in its middle.
+pub(super) struct Dialogue {
+    flags: AtomicU32,
+    pending: Pending,
+}
 
-/// How many questions for a passive port have no answer yet.
-const ASKED: u32 = 3;
-/// There is no doubt any more that would excuse a reply without a question.
-const NO_DOUBT: u32 = 1 << 2;
+/// It was seen from its handshake on, or injected by somebody who had: so it is known who opened it.
+const BEGUN: u32 = 1;
+/// The first line of the client that was seen was a command.
+const PROVEN: u32 = 1 << 1;
 /// The server has not greeted yet.
-const GREETING: u32 = 1 << 3;
-/// The client has not said anything yet.
-const FIRST: u32 = 1 << 4;
-/// The client has asked for TLS.
-const TLS_ASKED: u32 = 1 << 5;
-/// The client has asked for `EPSV ALL`, and there is no reply yet.
-const EPSV_ALL_ASKED: u32 = 1 << 6;
-/// The client has said `EPSV ALL`.
-const EPSV_ALL: u32 = 1 << 7;
+const GREETING: u32 = 1 << 2;
+/// No command of the client has succeeded yet.
+const EARLY: u32 = 1 << 3;
+/// The client has said `EPSV ALL`, and the server has accepted that.
+const EPSV_ALL: u32 = 1 << 4;
+/// A question may have been asked before we came.
+const DOUBT: u32 = 1 << 5;
+/// An announcement waits for the greeting.
+const DEFERRED: u32 = 1 << 6;
 /// This is another protocol.
-const FOREIGN: u32 = 1 << 8;
+const FOREIGN: u32 = 1 << 7;
 /// What follows is encrypted.
-const ENCRYPTED: u32 = 1 << 9;
+const ENCRYPTED: u32 = 1 << 8;
+/// One of the two came to be so just now.
+const NEWS: u32 = 1 << 9;
+/// Two bits for [`Kept`].
+const KEPT_SHIFT: u32 = 10;
+const KEPT: u32 = 3 << KEPT_SHIFT;
+/// The code of the reply of several lines that has begun, 0 if none has.
+const REPLY_SHIFT: u32 = 16;
+const REPLY: u32 = 0x3ff << REPLY_SHIFT;
 
-/// Each line matters.
-const WATCHED: u32 = GREETING | FIRST | TLS_ASKED | EPSV_ALL_ASKED;
 /// Nothing matters.
 const SILENT: u32 = FOREIGN | ENCRYPTED;
 
 /// The longest line that [`Dialogue::is_plain`] takes for one in clear.
 const PLAIN_MAX: usize = 256;
 
-/// A command of the client that matters for what the server may reply.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Command {
-    /// It asks where to connect to.
-    Passive,
-    /// `EPSV`, which may be `EPSV ALL`.
-    Epsv,
-    /// `AUTH` with the name of a mechanism, RFC 4217.
-    Auth,
-}
-
 impl Dialogue {
     pub(super) const fn new() -> Self {
-        Self(AtomicU32::new(0))
-    }
-
-    pub(super) fn clear(&self) {
-        self.0.store(0, Relaxed);
+        Self {
+            flags: AtomicU32::new(0),
+            pending: Pending::new(),
+        }
     }
 
     #[cfg(not(MODULE))]
-    pub(super) fn snapshot(&self) -> u32 {
-        self.0.load(Relaxed)
+    pub(super) fn snapshot(&self) -> u64 {
+        let flags = u64::from(self.flags.load(Relaxed) & !(KEPT | NEWS));
+        (flags << 32) | u64::from(self.pending.snapshot())
     }
 
-    /// Notes that the connection was seen from its first packet on.
-    pub(super) fn fresh(&self) {
-        self.0.store(GREETING | FIRST | NO_DOUBT, Relaxed);
+    /// Notes that the connection was seen from its handshake on.
+    pub(super) fn begin(&self) {
+        self.flags.store(BEGUN | GREETING | EARLY, Relaxed);
+        self.pending.clear();
     }
 
-    /// Whether there is something else to do than to look for announcements and commands.
+    /// Notes that the connection was injected by ctnetlink, as after a failover.
+    pub(super) fn pick_up(&self) {
+        self.flags.store(BEGUN | PROVEN | DOUBT, Relaxed);
+        self.pending.clear();
+    }
+
+    /// Which lines are kept.
+    #[inline]
+    pub(super) fn kept(&self) -> Kept<'_> {
+        Kept::new(&self.flags, KEPT_SHIFT)
+    }
+
+    /// Whether there is something else to do than to count lines, and to look for announcements and
+    /// commands of interest.
     #[inline]
     pub(super) fn is_special(&self) -> bool {
-        self.0.load(Relaxed) & (WATCHED | SILENT) != 0
+        const USUAL: u32 = PROVEN;
+        const SPECIAL: u32 = GREETING | EARLY | SILENT | REPLY | KEPT;
+        self.flags.load(Relaxed) & (USUAL | SPECIAL) != USUAL
+    }
+
+    /// Whether a reply may be the answer to a command that matters.
+    #[inline]
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.is_any()
     }
 
     /// Whether nothing that is said matters.
+    #[inline]
     pub(super) fn is_silent(&self) -> bool {
-        self.0.load(Relaxed) & SILENT != 0
+        self.flags.load(Relaxed) & SILENT != 0
+    }
+
+    /// Tells once that the session came to be another protocol's or encrypted: whether it is encrypted.
+    pub(super) fn take_news(&self) -> Option<bool> {
+        if self.flags.load(Relaxed) & NEWS == 0 {
+            return None;
+        }
+        let flags = self.flags.fetch_and(!NEWS, Relaxed);
+        (flags & NEWS != 0).then_some(flags & ENCRYPTED != 0)
     }
 
     /// Whether `bytes`, a whole segment of an encrypted session, is in clear again, as after `CCC`
@@ -109,7 +154,7 @@ impl Dialogue {
     /// TLS records do not look like lines, and so that part of one that does is rare.
     pub(super) fn is_plain(&self, bytes: &[u8]) -> bool {
         let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t');
-        self.0.load(Relaxed) & SILENT == ENCRYPTED
+        self.flags.load(Relaxed) & SILENT == ENCRYPTED
             && (4..=PLAIN_MAX).contains(&bytes.len())
             && bytes.last() == Some(&b'\n')
             && bytes.iter().all(is_text)
@@ -117,151 +162,143 @@ impl Dialogue {
 
     /// Notes that what follows is in clear.
     pub(super) fn clear_text(&self) {
-        self.change(ENCRYPTED, 0);
+        self.change(ENCRYPTED | REPLY, 0);
+        self.pending.clear();
     }
 
-    /// Takes note of the line at the beginning of `line`, where each matters.
-    ///
-    /// # Errors
-    ///
-    /// [`Reject::Incomplete`] if the bytes end too early.
-    pub(super) fn watch(&self, direction: Direction, line: &[u8]) -> Result<(), Reject> {
-        let flags = self.0.load(Relaxed);
-        if flags & WATCHED == 0 {
-            return Ok(());
+    /// Whether the client's lines have to show that they are FTP.
+    pub(super) fn is_proof_wanted(&self) -> bool {
+        let flags = self.flags.load(Relaxed);
+        flags & PROVEN == 0 || flags & EARLY != 0
+    }
+
+    /// Whether the next line of the client is its first.
+    pub(super) fn is_first(&self) -> bool {
+        self.flags.load(Relaxed) & PROVEN == 0
+    }
+
+    /// Notes that the client's line is one of FTP.
+    pub(super) fn prove(&self) {
+        self.change(0, PROVEN);
+    }
+
+    /// Notes that a line is not one of FTP.
+    pub(super) fn deny(&self) {
+        self.change(0, FOREIGN | NEWS);
+    }
+
+    /// Whether the server has not greeted yet.
+    pub(super) fn is_greeting(&self) -> bool {
+        self.flags.load(Relaxed) & GREETING != 0
+    }
+
+    /// Takes note of a command that matters, the client's line of that `number`.
+    pub(super) fn ask(&self, question: Question, number: Count) {
+        self.change(DOUBT, 0);
+        self.pending.push(question, number);
+    }
+
+    /// The code of the reply of several lines in which the server is.
+    pub(super) fn reply(&self) -> Option<Code> {
+        // CAST: Ten bits.
+        Code::from_number(((self.flags.load(Relaxed) & REPLY) >> REPLY_SHIFT) as u16)
+    }
+
+    /// Notes that a reply of several lines has begun.
+    pub(super) fn open_reply(&self, code: Code) {
+        self.change(REPLY, u32::from(code.number()) << REPLY_SHIFT);
+    }
+
+    /// Notes that it has ended.
+    pub(super) fn close_reply(&self) {
+        self.change(REPLY, 0);
+    }
+
+    /// Takes note of a final reply, the server's line of that `number`. Tells whether an announcement was
+    /// deferred that counts now.
+    pub(super) fn answer(&self, code: Code, number: Count) -> bool {
+        let flags = self.flags.load(Relaxed);
+        if flags & GREETING != 0 {
+            return self.greet(code);
         }
-        if line.iter().take(3).any(|byte| *byte == b'\n') {
-            // Too short to say anything, and what is behind it is another line.
-            return Ok(());
+        if flags & EARLY != 0 && code.is_success() {
+            self.change(EARLY, 0);
         }
-        let Some(word) = line.first_chunk::<4>() else {
-            return Err(Reject::Incomplete);
-        };
-        match direction {
-            Direction::Original if flags & FIRST != 0 => {
-                let [first, ..] = word;
-                // TLS without asking, for one, begins with a control character.
-                let is_foreign = is_http(word) || *first < b' ' && !first.is_ascii_whitespace();
-                self.change(FIRST, if is_foreign { FOREIGN } else { 0 });
-            }
-            Direction::Original => {}
-            Direction::Reply if flags & GREETING != 0 => match word {
-                [b'1' | b'2', b'0'..=b'9', b'0'..=b'9', b' ' | b'-' | b'\r' | b'\n'] => {
-                    self.change(GREETING, 0)
-                }
-                _ => self.change(GREETING, FOREIGN),
-            },
-            Direction::Reply => match word {
-                b"234 " if flags & TLS_ASKED != 0 => self.change(TLS_ASKED, ENCRYPTED),
-                [b'4' | b'5', _, _, b' '] => {
-                    let refused = if flags & EPSV_ALL_ASKED != 0 {
-                        EPSV_ALL
-                    } else {
-                        0
-                    };
-                    self.change(TLS_ASKED | EPSV_ALL_ASKED | refused, 0);
-                }
-                [b'2', _, _, b' '] => self.change(EPSV_ALL_ASKED, 0),
+        while let Some(question) = self.pending.pop_answered(number) {
+            match question {
+                Question::Tls if code.number() == 234 => self.change(0, ENCRYPTED | NEWS),
+                Question::EpsvAll if code.is_success() => self.change(0, EPSV_ALL),
+                Question::Reinitialize if code.is_success() => self.change(EPSV_ALL, 0),
                 _ => {}
-            },
+            }
         }
-        Ok(())
+        false
     }
 
-    /// Takes note of a `command`, of which `line` is the line.
+    fn greet(&self, code: Code) -> bool {
+        if code.is_refusal() {
+            self.deny();
+            return false;
+        }
+        let flags = self.flags.load(Relaxed);
+        self.change(GREETING | DEFERRED, 0);
+        flags & DEFERRED != 0
+    }
+
+    /// Notes that an announcement waits for the greeting, or that none does any more.
+    pub(super) fn defer(&self) {
+        self.change(0, DEFERRED);
+    }
+
+    /// Tells whether an announcement of `kind` has its place here, and takes note of it. Returns the
+    /// number of the command that a reply answers.
     ///
     /// # Errors
     ///
-    /// [`Reject::Incomplete`] if the bytes end too early.
-    pub(super) fn command(&self, command: Command, line: &[u8]) -> Result<(), Reject> {
-        let rest = line.get(4..).unwrap_or_default();
-        // What may follow the name of the command. Other commands may begin the same.
-        match rest.first() {
-            Some(b' ' | b'\r' | b'\n') => {}
-            Some(_) => return Ok(()),
-            None => return Err(Reject::Incomplete),
+    /// Why it has not.
+    pub(super) fn admit(&self, kind: Kind) -> Result<Option<Count>, Refusal> {
+        let flags = self.flags.load(Relaxed);
+        if flags & FOREIGN != 0 {
+            return Err(Refusal::Unasked);
         }
-        match command {
-            Command::Passive => self.ask(),
-            Command::Epsv => match says(rest, b"all") {
-                Err(Reject::Incomplete) => return Err(Reject::Incomplete),
-                Ok(()) => self.change(0, EPSV_ALL | EPSV_ALL_ASKED),
-                Err(_) => self.ask(),
-            },
-            // It does not matter which: only a reply that it is accepted does.
-            Command::Auth => self.change(0, TLS_ASKED),
-        }
-        Ok(())
-    }
-
-    fn ask(&self) {
-        self.update(|flags| {
-            let asked = (flags & ASKED).wrapping_add(1).min(ASKED);
-            (flags & !ASKED) | asked | NO_DOUBT
-        });
-    }
-
-    /// Tells whether an announcement of `kind` has its place here, and takes note of it.
-    pub(super) fn admit(&self, kind: Kind) -> Result<(), Refusal> {
-        let flags = self.0.load(Relaxed);
         if flags & EPSV_ALL != 0 && kind != Kind::Epsv {
             return Err(Refusal::EpsvAll);
         }
-        if flags & (GREETING | FOREIGN) != 0 {
-            return Err(Refusal::Unasked);
-        }
         match kind {
-            // The client has given up on what it asked before.
-            Kind::Port | Kind::Eprt if flags & ASKED == 0 => {}
-            Kind::Port | Kind::Eprt => self.change(ASKED, 0),
-            Kind::Pasv | Kind::Epsv => match (flags & ASKED).checked_sub(1) {
-                Some(asked) => self.change(ASKED, asked),
+            Kind::Port | Kind::Eprt if flags & BEGUN == 0 => Err(Refusal::Unasked),
+            Kind::Port | Kind::Eprt if flags & GREETING != 0 => Err(Refusal::Early),
+            Kind::Port | Kind::Eprt | Kind::Deferred => Ok(None),
+            Kind::Pasv | Kind::Epsv if flags & GREETING != 0 => Err(Refusal::Unasked),
+            Kind::Pasv | Kind::Epsv => match self.pending.pop_passive() {
+                // In a reply of several lines its last line is still to come.
+                Some(_) if flags & REPLY != 0 => Ok(None),
+                Some(number) => Ok(Some(number)),
                 // Once: the question was asked before we came.
-                None if flags & NO_DOUBT == 0 => self.change(0, NO_DOUBT),
-                None => return Err(Refusal::Unasked),
+                None if flags & DOUBT != 0 => {
+                    self.change(DOUBT, 0);
+                    Ok(None)
+                }
+                None => Err(Refusal::Unasked),
             },
         }
-        Ok(())
     }
 
     fn change(&self, clear: u32, set: u32) {
-        self.update(|flags| (flags & !clear) | set);
-    }
-
-    /// At once, since the other side may be speaking on another CPU.
-    fn update(&self, new: impl Fn(u32) -> u32) {
-        let _ = self
-            .0
-            .fetch_update(Relaxed, Relaxed, |flags| Some(new(flags)));
+        // At once, since the other side may be speaking on another CPU.
+        let _ = self.flags.fetch_update(Relaxed, Relaxed, |flags| {
+            Some((flags & !clear) | set)
+        });
     }
 }
 
-/// Whether a line that begins with `word` is a request of HTTP, which no FTP command looks like.
-fn is_http(word: &[u8; 4]) -> bool {
-    matches!(
-        word,
-        b"GET " | b"POST" | b"PUT " | b"HEAD" | b"OPTI" | b"CONN" | b"PATC" | b"TRAC"
-    )
+/// Which question a command of the client asks that matters for what the server may reply.
+pub(super) fn question(command: Command) -> Option<Question> {
+    match command {
+        Command::Passive => Some(Question::Passive),
+        Command::EpsvAll => Some(Question::EpsvAll),
+        Command::Auth => Some(Question::Tls),
+        Command::Reinitialize => Some(Question::Reinitialize),
+        Command::Other => None,
+    }
 }
 
-/// Whether `rest` is spaces, `word` in whatever case, and the end of the line.
-fn says(rest: &[u8], word: &[u8]) -> Result<(), Reject> {
-    let mut rest = rest;
-    while let [b' ', tail @ ..] = rest {
-        rest = tail;
-    }
-    for letter in word {
-        let Some((byte, tail)) = rest.split_first() else {
-            return Err(Reject::Incomplete);
-        };
-        if byte.to_ascii_lowercase() != *letter {
-            return Err(Reject::NotOurs);
-        }
-        rest = tail;
-    }
-    match rest.first() {
-        Some(b' ' | b'\r' | b'\n') => Ok(()),
-        Some(_) => Err(Reject::NotOurs),
-        None => Err(Reject::Incomplete),
-    }
-}

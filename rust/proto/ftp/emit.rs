@@ -15,7 +15,7 @@ use super::{
 /// Writes into `text` what is to take the place of an announcement's span, and returns it.
 ///
 /// For [`Kind::Epsv`] the address does not matter. Returns [`None`] if `kind` has no way to say it:
-/// [`Kind::Port`] and [`Kind::Pasv`] know IPv4 only.
+/// [`Kind::Port`] and [`Kind::Pasv`] know IPv4 only, and [`Kind::Deferred`] was said before.
 pub fn emit(kind: Kind, address: IpAddr, port: NonZeroU16, text: &mut Text) -> Option<&[u8]> {
     text.clear();
     match (kind, address) {
@@ -24,7 +24,7 @@ pub fn emit(kind: Kind, address: IpAddr, port: NonZeroU16, text: &mut Text) -> O
             let [high, low] = port.get().to_be_bytes();
             text.push_octets(&[a, b, c, d, high, low], b',');
         }
-        (Kind::Port | Kind::Pasv, IpAddr::V6(_)) => return None,
+        (Kind::Port | Kind::Pasv, IpAddr::V6(_)) | (Kind::Deferred, _) => return None,
         (Kind::Eprt, address) => {
             match address {
                 IpAddr::V4(address) => {

@@ -5,9 +5,12 @@
 //! The client announces with `PORT` or `EPRT` where it listens for the data connection, or the
 //! server with reply 227 or 229. This finds such lines in a control connection.
 
+mod command;
 mod dialogue;
 mod emit;
 mod parse;
+mod pending;
+mod reply;
 mod told;
 
 use core::{
@@ -17,9 +20,11 @@ use core::{
 };
 
 use self::{
-    dialogue::{
-        Command,
-        Dialogue, //
+    command::Command,
+    dialogue::Dialogue,
+    reply::{
+        Greeting,
+        Reply, //
     },
     told::Told, //
 };
@@ -41,6 +46,7 @@ use super::{
 // Each kernel module uses its part only.
 #[allow(unused_imports)]
 pub use self::{
+    command::is_command,
     dialogue::Refusal,
     emit::emit,
     parse::{
@@ -61,6 +67,8 @@ pub enum Kind {
     Pasv,
     /// Reply `229 Entering Extended Passive Mode (|||port|)` to `EPSV`, RFC 2428 section 3.
     Epsv,
+    /// No line of its own: what the client had announced before the server greeted, which has now.
+    Deferred,
 }
 
 /// One side says where it listens for the data connection.
@@ -78,6 +86,18 @@ pub struct Announcement {
     pub port: NonZeroU16,
     /// What [`emit()`] writes anew: `h1,h2,h3,h4,p1,p2`, or from the first delimiter to the last.
     pub span: Span,
+    /// Whether it may count: it has not been seen before, and stands where a client puts it.
+    pub may_count: bool,
+}
+
+impl Announcement {
+    /// Whose announcement it is.
+    pub const fn announcer(&self) -> Direction {
+        match self.kind {
+            Kind::Port | Kind::Eprt | Kind::Deferred => Direction::Original,
+            Kind::Pasv | Kind::Epsv => Direction::Reply,
+        }
+    }
 }
 
 /// What is kept for a control connection, see [`LineSession`].
@@ -87,7 +107,6 @@ pub struct Session {
     reply: Lines,
     told: Told,
     dialogue: Dialogue,
-    kept: Kept,
 }
 
 // What the kernel has for it in `struct nf_conn_help`.
@@ -101,16 +120,10 @@ impl Session {
             reply: Lines::new(),
             told: Told::new(),
             dialogue: Dialogue::new(),
-            kept: Kept::new(),
         }
     }
 
-    /// Notes that the connection has just begun: the server will greet, and then the client speak.
-    pub fn fresh(&self) {
-        self.dialogue.fresh();
-    }
-
-    /// Tells whether the announcement found at `seq` has its place in the dialogue, and takes note
+    /// Tells whether the announcement `found` at `seq` has its place in the dialogue, and takes note
     /// of it.
     ///
     /// The last one that had has it again when it is sent again.
@@ -118,12 +131,32 @@ impl Session {
     /// # Errors
     ///
     /// Why it has not.
-    pub fn admit(&self, kind: Kind, seq: u32) -> Result<(), Refusal> {
-        if !self.told.is(kind, seq) {
-            self.dialogue.admit(kind)?;
-            self.told.admit(kind, seq);
+    pub fn admit(&self, found: &Announcement, seq: u32) -> Result<(), Refusal> {
+        let kind = found.kind;
+        if kind == Kind::Deferred || self.told.is(kind, seq) && !self.dialogue.is_greeting() {
+            return Ok(());
         }
+        if !found.may_count {
+            return Err(Refusal::Unasked);
+        }
+        if let Some(answered) = self.dialogue.admit(kind)? {
+            self.reply.set_count(answered);
+        }
+        self.told.admit(kind, seq);
         Ok(())
+    }
+
+    /// Notes that the announcement of `kind` at `seq` is to count once the server has greeted, and that
+    /// the other side was told `port`. It will be found then, as [`Kind::Deferred`].
+    pub fn defer(&self, kind: Kind, seq: u32, port: NonZeroU16) {
+        self.told.tell(kind, seq, Some(port));
+        self.dialogue.defer();
+    }
+
+    /// Tells once that nothing is read any more from here on: whether that is since it is encrypted. Else
+    /// it is another protocol.
+    pub fn take_news(&self) -> Option<bool> {
+        self.dialogue.take_news()
     }
 
     /// Notes that the other side was told `port` in the place of the announcement of `kind` at
@@ -146,97 +179,140 @@ impl Session {
             self.original.snapshot(),
             self.reply.snapshot(),
             self.told.snapshot(),
-            u64::from(self.dialogue.snapshot()),
+            self.dialogue.snapshot(),
         ]
     }
 
-    /// Finds the next announcement where each line matters, or none does.
-    #[cold]
-    #[inline(never)]
-    fn next_watched(
-        &self,
-        direction: Direction,
-        bytes: &[u8],
-        cursor: &mut Cursor,
-    ) -> Option<Announcement> {
-        if self.dialogue.is_silent() {
-            if cursor.offset != 0 || !self.dialogue.is_plain(bytes) {
-                cursor.go(bytes.len(), Place::Rest);
-                return None;
-            }
-            self.dialogue.clear_text();
-            // What it knows is from before.
-            self.lines(direction.opposite()).clear();
+    /// Whether nothing in `bytes` matters, of which `cursor` is at the beginning. Notes it if they are in
+    /// clear again.
+    fn is_silent(&self, direction: Direction, bytes: &[u8], cursor: &Cursor) -> bool {
+        if !self.dialogue.is_silent() {
+            return false;
         }
-        loop {
-            let rest = bytes.get(cursor.offset..)?;
-            if rest.is_empty() {
-                return None;
-            }
-            if cursor.place == Place::Start {
-                match self.dialogue.watch(direction, rest) {
-                    Err(_) => return None,
-                    Ok(()) if self.dialogue.is_silent() => {
-                        cursor.go(bytes.len(), Place::Rest);
-                        return None;
-                    }
-                    Ok(()) => {}
-                }
-                match self.line(direction, bytes, cursor) {
-                    Ok(found) => return Some(found),
-                    Err(Reject::Incomplete) => return None,
-                    Err(_) => {}
-                }
-            }
-            let rest = bytes.get(cursor.offset..)?;
-            let rest = cursor.skip_line(rest);
-            cursor.offset = bytes.len().saturating_sub(rest.len());
+        if cursor.offset != 0 || !self.dialogue.is_plain(bytes) {
+            return true;
         }
+        self.dialogue.clear_text();
+        // What it knows is from before.
+        self.lines(direction.opposite()).clear();
+        false
     }
 
-    /// Looks at the line at the cursor.
-    fn line(
-        &self,
-        direction: Direction,
-        bytes: &[u8],
-        cursor: &mut Cursor,
-    ) -> Result<Announcement, Reject> {
+    /// Looks at the line of the client at the cursor.
+    fn client_line(&self, bytes: &[u8], cursor: &mut Cursor) -> Result<Announcement, Reject> {
         let line = bytes.get(cursor.offset..).unwrap_or_default();
-        let line = classify(direction, line)?;
-        self.act(line, bytes, cursor)
-    }
-
-    /// Goes on with a line of which the first bytes are known.
-    fn act(&self, line: Line, bytes: &[u8], cursor: &mut Cursor) -> Result<Announcement, Reject> {
-        let start = cursor.offset;
-        match line {
-            Line::Announcement(kind) => {
-                let (mut begun, mut place) = (None, MaybeUninit::uninit());
-                match parse::arguments(kind, bytes, start, &mut begun, &mut place) {
-                    Ok(found) => {
-                        cursor.enter_line(found.span.end());
-                        Ok(*found)
-                    }
-                    Err(Reject::Incomplete) => {
-                        cursor.begin(begun);
-                        Err(Reject::Incomplete)
-                    }
-                    Err(reject) => {
-                        cursor.enter_line(start);
-                        Err(reject)
-                    }
+        let is_new = cursor.is_at_new_line();
+        // Nothing is noted before the line is known.
+        let (found, command) = match parse::kind(Direction::Original, line) {
+            Ok(kind) => (arguments(kind, bytes, cursor)?, Command::Other),
+            Err(Reject::Incomplete) => return Err(Reject::Incomplete),
+            Err(_) => (None, command::command(line)?),
+        };
+        if is_new {
+            if self.dialogue.is_proof_wanted() {
+                if !command::is_of_client(line, self.dialogue.is_first())? {
+                    self.dialogue.deny();
+                    return Err(Reject::NotOurs);
                 }
+                self.dialogue.prove();
             }
-            Line::Command(command) => {
-                let line = bytes.get(start..).unwrap_or_default();
-                // Sent again it is no other question.
-                if !cursor.is_again() {
-                    self.dialogue.command(command, line)?;
-                }
-                cursor.enter_line(start);
-                Err(Reject::NotOurs)
+            let number = self.original.count_line();
+            if let Some(question) = dialogue::question(command) {
+                self.dialogue.ask(question, number);
             }
         }
+        let found = found.ok_or(Reject::NotOurs)?;
+        cursor.enter_line(found.span.end());
+        Ok(Announcement {
+            // Clients that send several lines at once end them as RFC 959 says. One that ends in a newline
+            // alone before another command is how somebody else's text gets into a client's line.
+            may_count: is_new && !cursor.is_behind_bare_newline,
+            ..found
+        })
+    }
+
+    /// Looks at the line of the server at the cursor.
+    fn server_line(&self, bytes: &[u8], cursor: &mut Cursor) -> Result<Announcement, Reject> {
+        let start = cursor.offset;
+        let line = bytes.get(start..).unwrap_or_default();
+        if !cursor.is_at_new_line() {
+            let kind = parse::kind(Direction::Reply, line)?;
+            let found = arguments(kind, bytes, cursor)?.ok_or(Reject::NotOurs)?;
+            cursor.enter_line(found.span.end());
+            return Ok(Announcement {
+                may_count: false,
+                ..found
+            });
+        }
+        let within = self.dialogue.reply();
+        let line = if within.is_none() && self.dialogue.is_greeting() {
+            match reply::greeting(line)? {
+                Greeting::Reply(line) => line,
+                Greeting::Text => return Err(Reject::NotOurs),
+                Greeting::Foreign => {
+                    self.dialogue.deny();
+                    return Err(Reject::NotOurs);
+                }
+            }
+        } else {
+            line
+        };
+        let (code, is_last) = match reply::reply(line)? {
+            Reply::Last(code) if within.is_none_or(|first| first == code) => (code, true),
+            Reply::First(code) if within.is_none() => (code, false),
+            Reply::Last(_) | Reply::First(_) | Reply::Text => return Err(Reject::NotOurs),
+        };
+        let found = match code.number() {
+            227 => arguments(Kind::Pasv, bytes, cursor)?,
+            229 => arguments(Kind::Epsv, bytes, cursor)?,
+            _ => None,
+        };
+        if !is_last {
+            self.dialogue.open_reply(code);
+        } else {
+            self.dialogue.close_reply();
+            if !code.is_preliminary() {
+                let number = self.reply.count_line();
+                if found.is_none() && self.dialogue.answer(code, number) {
+                    return self.deferred(bytes, start).ok_or(Reject::NotOurs);
+                }
+            }
+        }
+        let found = found.ok_or(Reject::NotOurs)?;
+        cursor.enter_line(found.span.end());
+        Ok(found)
+    }
+
+    /// What was announced before the greeting that stands at `start`.
+    fn deferred(&self, bytes: &[u8], start: usize) -> Option<Announcement> {
+        Some(Announcement {
+            kind: Kind::Deferred,
+            address: None,
+            port: self.told.port()?,
+            span: Span::new(bytes, start..start.checked_add(1)?)?,
+            may_count: true,
+        })
+    }
+}
+
+/// Parses the announcement of `kind` at the cursor; [`None`] if it is none.
+///
+/// # Errors
+///
+/// [`Reject::Incomplete`] if the bytes end too early.
+fn arguments(
+    kind: Kind,
+    bytes: &[u8],
+    cursor: &mut Cursor,
+) -> Result<Option<Announcement>, Reject> {
+    let (mut begun, mut place) = (None, MaybeUninit::uninit());
+    match parse::arguments(kind, bytes, cursor.offset, &mut begun, &mut place) {
+        Ok(found) => Ok(Some(*found)),
+        Err(Reject::Incomplete) => {
+            cursor.begin(begun);
+            Err(Reject::Incomplete)
+        }
+        Err(Reject::NotOurs | Reject::Malformed) => Ok(None),
     }
 }
 
@@ -248,11 +324,18 @@ impl LineSession for Session {
     #[allow(clippy::declare_interior_mutable_const)]
     const NEW: Self = Self::new();
 
-    fn pick_up(&self) {
-        self.original.clear();
-        self.reply.clear();
+    fn begin(&self, original: u32, reply: u32) {
+        self.original.begin(original);
+        self.reply.begin(reply);
         self.told.clear();
-        self.dialogue.clear();
+        self.dialogue.begin();
+    }
+
+    fn pick_up(&self) {
+        self.original.clear_to_start();
+        self.reply.clear_to_start();
+        self.told.clear();
+        self.dialogue.pick_up();
     }
 
     #[inline(always)]
@@ -268,30 +351,32 @@ impl LineSession for Session {
         let [head @ .., b'\n'] = bytes else {
             return Glance::Closer;
         };
+        let Some(word) = head.first_chunk().copied().map(u32::from_le_bytes) else {
+            return Glance::Closer;
+        };
         // No line is so long.
         if head.len() > LINE_MAX {
             return Glance::Closer;
         }
-        if seems_of_interest(direction, bytes) {
-            return Glance::Line;
-        }
+        let lines = match direction {
+            Direction::Original if command::seems_of_interest(word) => return Glance::Line,
+            Direction::Original => 1,
+            Direction::Reply if parse::seems_passive(word) => return Glance::Line,
+            Direction::Reply => match reply::counts(word) {
+                Some(lines) if !self.dialogue.is_pending() => lines,
+                _ => return Glance::Closer,
+            },
+        };
         if !scan::seems_free_of_less_than::<{ b'\n' + 1 }>(head)
-            || self.kept.is_any()
-            || !self.lines(direction).go_on(seq(), bytes.len())
+            || !self.lines(direction).go_on(seq(), bytes.len(), lines)
         {
             return Glance::Closer;
         }
         Glance::Usual
     }
 
-    fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
-        if self.dialogue.is_special() {
-            return self.dialogue.is_silent() && !self.dialogue.is_plain(bytes);
-        }
-        bytes.last() == Some(&b'\n')
-            && !self.kept.is_any()
-            && are_of_no_interest(direction, bytes)
-            && self.lines(direction).go_on(seq, bytes.len())
+    fn is_usual(&self, _direction: Direction, _seq: u32, bytes: &[u8]) -> bool {
+        self.dialogue.is_silent() && !self.dialogue.is_plain(bytes)
     }
 
     #[inline]
@@ -301,20 +386,23 @@ impl LineSession for Session {
         bytes: &[u8],
         found: &'f mut MaybeUninit<Announcement>,
     ) -> Only<'f, Announcement> {
-        match classify(direction, bytes) {
-            Ok(Line::Announcement(kind)) => {
-                match parse::arguments(kind, bytes, 0, &mut None, found) {
-                    Ok(found) if is_last_line(bytes, found.span.end()) => Only::Found(found),
-                    _ => Only::Closer,
-                }
-            }
-            Ok(Line::Command(command)) if is_last_line(bytes, 0) => {
-                match self.dialogue.command(command, bytes) {
-                    Ok(()) => Only::Nothing,
+        match parse::kind(direction, bytes) {
+            Ok(kind) => match parse::arguments(kind, bytes, 0, &mut None, found) {
+                Ok(found) if is_last_line(bytes, found.span.end()) => Only::Found(found),
+                _ => Only::Closer,
+            },
+            Err(Reject::NotOurs) if direction == Direction::Original && is_last_line(bytes, 0) => {
+                match command::command(bytes) {
+                    Ok(command) => {
+                        if let Some(question) = dialogue::question(command) {
+                            self.dialogue.ask(question, self.original.count().next());
+                        }
+                        Only::Nothing
+                    }
                     Err(_) => Only::Closer,
                 }
             }
-            _ => Only::Closer,
+            Err(_) => Only::Closer,
         }
     }
 
@@ -340,19 +428,32 @@ impl LineSession for Session {
         bytes: &[u8],
         cursor: &mut Cursor,
     ) -> Option<Announcement> {
-        if self.dialogue.is_special() {
-            return self.next_watched(direction, bytes, cursor);
+        if self.is_silent(direction, bytes, cursor) {
+            cursor.go(bytes.len(), Place::Rest);
+            return None;
         }
         loop {
-            let line = cursor.find_line(bytes, |line| classify(direction, line))?;
-            match self.act(line, bytes, cursor) {
-                Ok(found) => return Some(found),
-                Err(Reject::Incomplete) => return None,
-                Err(_) if self.dialogue.is_special() => {
-                    return self.next_watched(direction, bytes, cursor)
-                }
-                Err(_) => {}
+            let rest = bytes.get(cursor.offset..)?;
+            if rest.is_empty() {
+                return None;
             }
+            if cursor.place == Place::Start {
+                let found = match direction {
+                    Direction::Original => self.client_line(bytes, cursor),
+                    Direction::Reply => self.server_line(bytes, cursor),
+                };
+                match found {
+                    Ok(found) => return Some(found),
+                    Err(Reject::Incomplete) => return None,
+                    Err(_) if self.dialogue.is_silent() => {
+                        cursor.go(bytes.len(), Place::Rest);
+                        return None;
+                    }
+                    Err(_) => {}
+                }
+            }
+            let rest = cursor.skip_line(rest);
+            cursor.offset = bytes.len().saturating_sub(rest.len());
         }
     }
 
@@ -361,8 +462,8 @@ impl LineSession for Session {
     }
 
     #[inline]
-    fn kept(&self) -> &Kept {
-        &self.kept
+    fn kept(&self) -> Kept<'_> {
+        self.dialogue.kept()
     }
 }
 
@@ -381,77 +482,5 @@ fn is_last_line(bytes: &[u8], from: usize) -> bool {
         Some([rest @ .., _]) if rest.len() < 8 => rest.iter().all(|&byte| byte != b'\n'),
         Some([rest @ .., _]) => !scan::has_newline(rest),
         _ => false,
-    }
-}
-
-/// Tells whether no line in `bytes`, which end with one, is of interest by its first bytes.
-#[inline(never)]
-fn are_of_no_interest(direction: Direction, bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        if classify(direction, rest).is_ok() {
-            return false;
-        }
-        rest = scan::skip_line(rest).unwrap_or_default();
-    }
-    true
-}
-
-/// What a line is of which only the first bytes were looked at.
-enum Line {
-    /// It may announce something.
-    Announcement(Kind),
-    /// It matters for what the server may reply.
-    Command(Command),
-}
-
-// As one word each, so that a line costs a few compares.
-const PASV: u32 = u32::from_le_bytes(*b"pasv");
-const SPSV: u32 = u32::from_le_bytes(*b"spsv");
-const CPSV: u32 = u32::from_le_bytes(*b"cpsv");
-const EPSV: u32 = u32::from_le_bytes(*b"epsv");
-const AUTH: u32 = u32::from_le_bytes(*b"auth");
-
-/// Tells what `line` is by its first bytes.
-#[inline]
-fn classify(direction: Direction, line: &[u8]) -> Result<Line, Reject> {
-    match parse::kind(direction, line) {
-        Ok(kind) => Ok(Line::Announcement(kind)),
-        Err(Reject::NotOurs) if direction == Direction::Original => command(line),
-        Err(reject) => Err(reject),
-    }
-}
-
-const RT: u32 = u32::from_le_bytes(*b"rt\0\0");
-const SV: u32 = u32::from_le_bytes(*b"sv\0\0");
-const TH: u32 = u32::from_le_bytes(*b"th\0\0");
-
-/// Tells whether a line may be one that [`classify`] knows. Few others look like them.
-#[inline(always)]
-fn seems_of_interest(direction: Direction, line: &[u8]) -> bool {
-    let Some(word) = line.first_chunk() else {
-        return true;
-    };
-    match direction {
-        // `PORT`, `EPRT`; `PASV` and all the others; `AUTH`. Capitals are made small.
-        Direction::Original => {
-            let end = (u32::from_le_bytes(*word) | 0x2020_2020) >> 16;
-            matches!(end, RT | SV | TH)
-        }
-        Direction::Reply => matches!(word, b"227 " | b"229 "),
-    }
-}
-
-#[inline]
-fn command(line: &[u8]) -> Result<Line, Reject> {
-    let word = line.first_chunk().copied().map_or(0, u32::from_le_bytes);
-    // Makes capitals small. Other bytes may change, but none becomes a letter.
-    match word | u32::from_le_bytes([0x20; 4]) {
-        // `SPSV` shares a port among transfers and `CPSV` is for a transfer between two servers; the
-        // reply to both is 227.
-        PASV | SPSV | CPSV => Ok(Line::Command(Command::Passive)),
-        EPSV => Ok(Line::Command(Command::Epsv)),
-        AUTH => Ok(Line::Command(Command::Auth)),
-        _ => Err(Reject::NotOurs),
     }
 }

@@ -51,6 +51,12 @@ const EPSV: u32 = u32::from_le_bytes(*b"229 ");
 /// Makes capitals small. Other bytes may change, but none becomes a letter.
 const LOWER: u32 = u32::from_le_bytes([0x20; 4]);
 
+/// Tells whether a line of the server that begins with `word` may announce something.
+#[inline(always)]
+pub(super) const fn seems_passive(word: u32) -> bool {
+    matches!(word, PASV | EPSV)
+}
+
 /// Tells by the first bytes of `line` what it may announce.
 #[inline]
 pub(super) fn kind(direction: Direction, line: &[u8]) -> Result<Kind, Reject> {
@@ -99,6 +105,8 @@ pub(super) fn arguments<'f>(
         Kind::Eprt => of_kind::<EPRT_KIND>(bytes, start, begun, found),
         Kind::Pasv => of_kind::<PASV_KIND>(bytes, start, begun, found),
         Kind::Epsv => of_kind::<EPSV_KIND>(bytes, start, begun, found),
+        // No line is of that kind.
+        Kind::Deferred => Err(Reject::NotOurs),
     }
 }
 
@@ -132,6 +140,7 @@ fn of_kind<'f, const KIND: u8>(
                     address: fields.address,
                     port,
                     span,
+                    may_count: true,
                 })),
                 _ => Err(Reject::Malformed),
             }
@@ -166,7 +175,7 @@ fn fields(
                 reader.bump();
                 is_there
             }
-            Kind::Port | Kind::Eprt => true,
+            Kind::Port | Kind::Eprt | Kind::Deferred => true,
         };
         if !is_there {
             return Err(Reject::NotOurs);
@@ -176,7 +185,7 @@ fn fields(
         let before = *reader;
         let fields = match kind {
             Kind::Port | Kind::Pasv => host_port(reader, kind),
-            Kind::Eprt | Kind::Epsv => delimited(reader, kind),
+            Kind::Eprt | Kind::Epsv | Kind::Deferred => delimited(reader, kind),
         };
         match (fields, kind) {
             // Some other numbers.

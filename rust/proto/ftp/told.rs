@@ -47,6 +47,12 @@ impl Told {
         self.0.store(u64::from_le_bytes(bytes), Relaxed);
     }
 
+    /// Returns the port that was noted by [`Self::tell`] for the last one.
+    pub(super) fn port(&self) -> Option<NonZeroU16> {
+        let [.., low, high, _, _] = self.0.load(Relaxed).to_le_bytes();
+        NonZeroU16::new(u16::from_le_bytes([low, high]))
+    }
+
     /// Whether the last one was of `kind`, and at `seq`.
     pub(super) fn is(&self, kind: Kind, seq: u32) -> bool {
         let [a, b, c, d, _, _, known, _] = self.0.load(Relaxed).to_le_bytes();
@@ -68,5 +74,6 @@ const fn number(kind: Kind) -> u8 {
         Kind::Eprt => 2,
         Kind::Pasv => 3,
         Kind::Epsv => 4,
+        Kind::Deferred => 5,
     }
 }

@@ -6,6 +6,7 @@ use core::{
     mem::MaybeUninit,
     num::NonZeroU16,
     sync::atomic::{
+        AtomicU32,
         AtomicU64,
         Ordering::Relaxed, //
     },
@@ -46,7 +47,7 @@ pub struct Session {
     original: Lines,
     reply: Lines,
     told: AtomicU64,
-    kept: Kept,
+    kept: AtomicU32,
     // So that there is no padding, of which nobody could say that it is zero.
     _unused: u32,
 }
@@ -70,7 +71,7 @@ impl Session {
             original: Lines::new(),
             reply: Lines::new(),
             told: AtomicU64::new(0),
-            kept: Kept::new(),
+            kept: AtomicU32::new(0),
             _unused: 0,
         }
     }
@@ -83,7 +84,7 @@ impl Session {
         let mut ports = self.told();
         if ports.is_empty() {
             // Until now they were of no interest.
-            self.reply.clear();
+            self.reply.clear_to_start();
         }
         ports.tell(offered, told);
         self.told.store(ports.pack(), Relaxed);
@@ -142,9 +143,15 @@ impl LineSession for Session {
     #[allow(clippy::declare_interior_mutable_const)]
     const NEW: Self = Self::new();
 
+    fn begin(&self, original: u32, reply: u32) {
+        self.original.begin(original);
+        self.reply.begin(reply);
+        self.told.store(0, Relaxed);
+    }
+
     fn pick_up(&self) {
-        self.original.clear();
-        self.reply.clear();
+        self.original.clear_to_start();
+        self.reply.clear_to_start();
         self.told.store(0, Relaxed);
     }
 
@@ -162,7 +169,7 @@ impl LineSession for Session {
         if !scan::seems_free_of_less_than::<{ DELIMITER + 1 }>(bytes) {
             return Glance::Line;
         }
-        if self.kept.is_any() || !self.lines(direction).go_on(seq(), bytes.len()) {
+        if self.kept().is_any() || !self.lines(direction).go_on(seq(), bytes.len(), 1) {
             return Glance::Closer;
         }
         Glance::Usual
@@ -170,9 +177,9 @@ impl LineSession for Session {
 
     fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
         bytes.last() == Some(&b'\n')
-            && !self.kept.is_any()
+            && !self.kept().is_any()
             && !scan::has_0_or_1(bytes)
-            && self.lines(direction).go_on(seq, bytes.len())
+            && self.lines(direction).go_on(seq, bytes.len(), 1)
     }
 
     #[inline]
@@ -239,8 +246,8 @@ impl LineSession for Session {
     }
 
     #[inline]
-    fn kept(&self) -> &Kept {
-        &self.kept
+    fn kept(&self) -> Kept<'_> {
+        Kept::new(&self.kept, 0)
     }
 }
 
@@ -251,7 +258,7 @@ impl Clone for Session {
             original: self.original.clone(),
             reply: self.reply.clone(),
             told: AtomicU64::new(self.told.load(Relaxed)),
-            kept: Kept::new(),
+            kept: AtomicU32::new(0),
             _unused: 0,
         }
     }

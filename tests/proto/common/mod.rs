@@ -21,7 +21,7 @@ use conntrack_proto::{
 /// Where `kind` comes from.
 pub fn direction(kind: Kind) -> Direction {
     match kind {
-        Kind::Port | Kind::Eprt => Direction::Original,
+        Kind::Port | Kind::Eprt | Kind::Deferred => Direction::Original,
         Kind::Pasv | Kind::Epsv => Direction::Reply,
     }
 }
@@ -68,6 +68,14 @@ pub fn announces(kind: Kind, line: &str, address: Option<&str>, port: u16, text:
 #[track_caller]
 pub fn rejects(direction: Direction, line: &str, expected: Reject) {
     assert_eq!(parse(direction, line.as_bytes()), Err(expected), "{line:?}");
+}
+
+/// A session as after a failover, which has the benefit of the doubt: each side's first segment begins a
+/// line.
+pub fn injected() -> Session {
+    let session = Session::new();
+    session.pick_up();
+    session
 }
 
 /// Returns all that `session` finds in `bytes` from `cursor` on, and checks that it does not take

@@ -32,6 +32,13 @@ pub trait Found: LineSession {
     fn replacement(&self, found: &Self::Found, seq: u32) -> Option<Vec<u8>>;
 }
 
+/// A session as after a failover.
+fn injected<S: LineSession>() -> S {
+    let session = S::NEW;
+    session.pick_up();
+    session
+}
+
 /// What becomes of a line that is to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
@@ -60,7 +67,7 @@ pub struct Firewall<S> {
 impl<S: Found> Firewall<S> {
     pub fn new(is_nat: bool) -> Self {
         Self {
-            session: S::NEW,
+            session: injected(),
             kept: [None, None],
             is_nat,
             has_memory: true,
