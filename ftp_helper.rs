@@ -98,6 +98,8 @@ counters! {
     kept,
     /// Lines that were not put together, since there was no memory or their sender waited.
     gave_up,
+    /// Segments with so many announcements that the last ones were not looked at.
+    too_many,
 }
 
 nat::export_slot!(ip_nat_ftp_hook, ftp::Announcement);
@@ -238,6 +240,7 @@ impl LineHelper for Ftp {
             held: &held,
             kept: &kept,
             gave_up: &gave_up,
+            too_many: &too_many,
         }
     }
 

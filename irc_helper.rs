@@ -87,6 +87,8 @@ counters! {
     kept,
     /// Lines that were not put together, since there was no memory or their sender waited.
     gave_up,
+    /// Segments with so many announcements that the last ones were not looked at.
+    too_many,
 }
 
 nat::export_slot!(ip_nat_irc_hook, irc::Announcement);
@@ -202,6 +204,7 @@ impl LineHelper for Irc {
             held: &held,
             kept: &kept,
             gave_up: &gave_up,
+            too_many: &too_many,
         }
     }
 

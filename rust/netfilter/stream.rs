@@ -69,7 +69,12 @@ pub(crate) struct LineCounters {
     pub(crate) kept: &'static Counter,
     /// Lines that were not put together.
     pub(crate) gave_up: &'static Counter,
+    /// Segments of which the rest was not looked at, since they announce too much.
+    pub(crate) too_many: &'static Counter,
 }
+
+/// So many announcements of one segment are looked at, or more if more may be expected at a time.
+const MOST: u32 = 8;
 
 /// Where the bytes stand in which something was found.
 #[derive(Clone, Copy)]
@@ -375,5 +380,14 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
 
     fn give_up(&mut self) {
         H::line_counters().gave_up.count();
+    }
+
+    fn most(&self) -> usize {
+        // CAST: 255 at most.
+        H::policy().max_expected.max(MOST) as usize
+    }
+
+    fn stop(&mut self) {
+        H::line_counters().too_many.count();
     }
 }

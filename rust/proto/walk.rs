@@ -75,6 +75,12 @@ pub trait Payload<S: LineSession> {
 
     /// Notes that a line cannot be rewritten, or kept for it.
     fn give_up(&mut self);
+
+    /// How many times in one segment something may be found: each costs more than the rest together.
+    fn most(&self) -> usize;
+
+    /// Notes that there may be more than that, which is not looked at.
+    fn stop(&mut self);
 }
 
 /// What became of a segment.
@@ -203,6 +209,9 @@ fn through<S: LineSession, P: Payload<S>>(
     let mut buffer = [0; WINDOW];
     let len = loop {
         if let Some(found) = found {
+            if walk.is_enough(payload) {
+                return walk.done;
+            }
             let start = S::span(&found).start();
             let at_seq = seq.wrapping_add(length(start));
             match payload.found(&found, base.saturating_add(start), at_seq) {
@@ -390,6 +399,9 @@ fn put_together<S: LineSession, P: Payload<S>>(
             line.put(seq, window.get(..count).unwrap_or(window));
         }
         while let Some(found) = line.next(session, direction, &mut cursor) {
+            if walk.is_enough(payload) {
+                return Ok(Goes::Out);
+            }
             let span = S::span(&found);
             let seq = line.seq().wrapping_add(length(span.start()));
             // Far behind the end if it began before the segment.
@@ -434,6 +446,7 @@ fn put_together<S: LineSession, P: Payload<S>>(
 struct Walk {
     done: Walked,
     is_changed: bool,
+    found: usize,
 }
 
 impl Walk {
@@ -445,7 +458,18 @@ impl Walk {
                 changed: segment.seq,
             },
             is_changed: false,
+            found: 0,
         }
+    }
+
+    /// Counts something found, and tells whether it is one too many.
+    fn is_enough<S: LineSession, P: Payload<S>>(&mut self, payload: &mut P) -> bool {
+        let is_enough = self.found >= payload.most();
+        if is_enough {
+            payload.stop();
+        }
+        self.found = self.found.saturating_add(1);
+        is_enough
     }
 
     fn growth(&self) -> isize {

@@ -93,6 +93,7 @@ impl Talk {
 const PORT: &str = "PORT 10,0,0,1,4,1\r\n";
 const PASV: &str = "227 Entering Passive Mode (10,0,0,1,4,2).\r\n";
 const EPSV: &str = "229 Entering Extended Passive Mode (|||1027|)\r\n";
+const EARLY: [Result<u16, Refusal>; 1] = [Err(Refusal::Early)];
 const UNASKED: [Result<u16, Refusal>; 1] = [Err(Refusal::Unasked)];
 const EPSV_ALL: [Result<u16, Refusal>; 1] = [Err(Refusal::EpsvAll)];
 
@@ -139,8 +140,9 @@ fn echoed_lines_do_not_count() {
     talk.client("RETR x\r\n");
     assert_eq!(
         talk.server(&format!("550-x\r\n{EPSV}550 No such file\r\n")),
-        UNASKED
+        []
     );
+    assert_eq!(talk.server(EPSV), UNASKED);
 }
 
 /// NAT slipstreaming: a browser is made to send a form to a port of the helper.
@@ -155,10 +157,8 @@ fn other_protocols_are_left_alone() {
         "SSH-2.0-OpenSSH\r\n",
         "421 Too many\r\n",
         "530 No\r\n",
-        ",1\r\n",
-        "22\r\n530 No\r\n",
+        "Hello\r\n530 No\r\n",
         "HTTP/1.1 200\r\n",
-        "+OK ready\r\n",
     ] {
         let mut talk = Talk::fresh();
         assert_eq!(talk.server(greeting), []);
@@ -169,9 +169,18 @@ fn other_protocols_are_left_alone() {
     }
     // The client does not wait for the greeting.
     let mut talk = Talk::fresh();
-    assert_eq!(talk.client(PORT), UNASKED);
-    talk.server("220-Welcome\r\n220 to this server\r\n");
+    assert_eq!(talk.client(PORT), EARLY);
+    assert_eq!(talk.server("220-Welcome\r\n"), []);
+    assert_eq!(talk.server("220 to this server\r\n"), [Ok(1025)]);
     assert_eq!(talk.client(PORT), [Ok(1025)]);
+    // What never greets is none.
+    for text in [",1\r\n", "22\r\n", "+OK ready\r\n", "* OK ready\r\n"] {
+        let mut talk = Talk::fresh();
+        assert_eq!(talk.server(text), []);
+        assert_eq!(talk.client(PORT), EARLY, "{text:?}");
+        talk.client("PASV\r\n");
+        assert_eq!(talk.server(PASV), UNASKED, "{text:?}");
+    }
     for greeting in ["220\r\n", "220\n", "220-\r\n220 \r\n"] {
         let mut talk = Talk::fresh();
         talk.server(greeting);
@@ -186,10 +195,10 @@ fn other_protocols_are_left_alone() {
 /// Nobody knows what was said before.
 #[test]
 fn benefit_of_the_doubt_once() {
-    let mut talk = Talk::picked_up();
+    let mut talk = Talk::injected();
     assert_eq!(talk.server(PASV), [Ok(1026)]);
     assert_eq!(talk.server(PASV), UNASKED);
-    let mut talk = Talk::picked_up();
+    let mut talk = Talk::injected();
     assert_eq!(talk.client(PORT), [Ok(1025)]);
     talk.client("PASV\r\n");
     assert_eq!(talk.server(EPSV), [Ok(1027)]);
@@ -269,7 +278,10 @@ fn tls_is_not_looked_at() {
         assert_eq!(talk.server(""), []);
         // Ciphertext that does not end like a line, either.
         assert_eq!(talk.server("\x17\x03\x03"), []);
-        // After `CCC`, which nobody can read, there are lines again.
+        // After `CCC`, which nobody can read, there are lines again. Where the first of each side begins is
+        // not known.
+        assert_eq!(talk.client("PASV\r\n"), []);
+        assert_eq!(talk.server(PASV), []);
         assert_eq!(talk.client("PASV\r\n"), []);
         assert_eq!(talk.server(PASV), [Ok(1026)]);
         assert_eq!(talk.client(PORT), [Ok(1025)]);
@@ -288,7 +300,7 @@ fn tls_is_not_looked_at() {
 fn cut_lines_decide_nothing_yet() {
     let mut talk = Talk::fresh();
     assert_eq!(talk.server("22"), []);
-    assert_eq!(talk.client(PORT), UNASKED);
+    assert_eq!(talk.client(PORT), EARLY);
     let mut talk = Talk::greeted();
     for cut in ["PA", "EPSV", "EPSV ", "EPSV A", "EPSV ALL", "AUTH", "P"] {
         talk.client(cut);

@@ -237,6 +237,25 @@ fn nowhere_to_keep_a_line() {
     }
 }
 
+/// However many announcements there are in a segment, so many are looked at, and the rest passes.
+#[test]
+fn too_many_at_once() {
+    for is_nat in [false, true] {
+        for (direction, line, port) in LINES {
+            let mut firewall = Firewall::<ftp::Session>::new(is_nat);
+            let text = line.repeat(3000);
+            let passed = firewall.pass(direction, 1000, text.as_bytes()).unwrap();
+            assert_eq!(firewall.ports(), [port; 8]);
+            assert_eq!(firewall.stopped, 1);
+            assert!(passed.ends_with(line.repeat(2992).as_bytes()));
+            // As many as that are all looked at.
+            let mut firewall = Firewall::<ftp::Session>::new(is_nat);
+            firewall.pass(direction, 1000, line.repeat(8).as_bytes());
+            assert_eq!((firewall.seen.len(), firewall.stopped), (8, 0));
+        }
+    }
+}
+
 /// A sender as TCP is: what is not acknowledged is sent again, in one piece.
 fn nat<S: Found>(firewall: &mut Firewall<S>, direction: Direction, pieces: &[&[u8]]) -> Vec<u8> {
     let whole = pieces.concat();

@@ -214,13 +214,9 @@ impl Dialogue {
         self.change(REPLY, 0);
     }
 
-    /// Takes note of a final reply, the server's line of that `number`. Tells whether an announcement was
-    /// deferred that counts now.
-    pub(super) fn answer(&self, code: Code, number: Count) -> bool {
+    /// Takes note of a final reply, the server's line of that `number`.
+    pub(super) fn answer(&self, code: Code, number: Count) {
         let flags = self.flags.load(Relaxed);
-        if flags & GREETING != 0 {
-            return self.greet(code);
-        }
         if flags & EARLY != 0 && code.is_success() {
             self.change(EARLY, 0);
         }
@@ -232,10 +228,11 @@ impl Dialogue {
                 _ => {}
             }
         }
-        false
     }
 
-    fn greet(&self, code: Code) -> bool {
+    /// Takes note of the final reply with which the server greets. Tells whether an announcement was
+    /// deferred that counts now.
+    pub(super) fn greet(&self, code: Code) -> bool {
         if code.is_refusal() {
             self.deny();
             return false;

@@ -23,6 +23,7 @@ use self::{
     command::Command,
     dialogue::Dialogue,
     reply::{
+        Code,
         Greeting,
         Reply, //
     },
@@ -30,7 +31,10 @@ use self::{
 };
 use super::{
     cursor::Place,
-    lines::Lines,
+    lines::{
+        Count,
+        Lines, //
+    },
     scan,
     Cursor,
     Direction,
@@ -198,6 +202,18 @@ impl Session {
         false
     }
 
+    /// Takes note of a command, the client's line of that `number`, if its reply matters.
+    fn ask(&self, command: Command, number: Count) {
+        let Some(question) = dialogue::question(command) else {
+            return;
+        };
+        // Servers may say more than they were asked for.
+        if number.ahead_of(self.reply.count()) <= 0 {
+            self.reply.set_count(number.previous());
+        }
+        self.dialogue.ask(question, number);
+    }
+
     /// Looks at the line of the client at the cursor.
     fn client_line(&self, bytes: &[u8], cursor: &mut Cursor) -> Result<Announcement, Reject> {
         let line = bytes.get(cursor.offset..).unwrap_or_default();
@@ -217,9 +233,7 @@ impl Session {
                 self.dialogue.prove();
             }
             let number = self.original.count_line();
-            if let Some(question) = dialogue::question(command) {
-                self.dialogue.ask(question, number);
-            }
+            self.ask(command, number);
         }
         let found = found.ok_or(Reject::NotOurs)?;
         cursor.enter_line(found.span.end());
@@ -233,11 +247,13 @@ impl Session {
 
     /// Looks at the line of the server at the cursor.
     fn server_line(&self, bytes: &[u8], cursor: &mut Cursor) -> Result<Announcement, Reject> {
-        let start = cursor.offset;
-        let line = bytes.get(start..).unwrap_or_default();
+        let line = bytes.get(cursor.offset..).unwrap_or_default();
         if !cursor.is_at_new_line() {
-            let kind = parse::kind(Direction::Reply, line)?;
-            let found = arguments(kind, bytes, cursor)?.ok_or(Reject::NotOurs)?;
+            let found = match reply::reply(line)? {
+                Reply::Last(code) | Reply::First(code) => passive(code, bytes, cursor)?,
+                Reply::Text => None,
+            };
+            let found = found.ok_or(Reject::NotOurs)?;
             cursor.enter_line(found.span.end());
             return Ok(Announcement {
                 may_count: false,
@@ -262,19 +278,20 @@ impl Session {
             Reply::First(code) if within.is_none() => (code, false),
             Reply::Last(_) | Reply::First(_) | Reply::Text => return Err(Reject::NotOurs),
         };
-        let found = match code.number() {
-            227 => arguments(Kind::Pasv, bytes, cursor)?,
-            229 => arguments(Kind::Epsv, bytes, cursor)?,
-            _ => None,
-        };
+        let found = passive(code, bytes, cursor)?;
         if !is_last {
             self.dialogue.open_reply(code);
         } else {
             self.dialogue.close_reply();
-            if !code.is_preliminary() {
+            if self.dialogue.is_greeting() {
+                let is_greeting = found.is_none() && !code.is_preliminary();
+                if is_greeting && self.dialogue.greet(code) {
+                    return self.deferred(bytes, cursor).ok_or(Reject::NotOurs);
+                }
+            } else if !code.is_preliminary() {
                 let number = self.reply.count_line();
-                if found.is_none() && self.dialogue.answer(code, number) {
-                    return self.deferred(bytes, start).ok_or(Reject::NotOurs);
+                if found.is_none() {
+                    self.dialogue.answer(code, number);
                 }
             }
         }
@@ -283,15 +300,36 @@ impl Session {
         Ok(found)
     }
 
-    /// What was announced before the greeting that stands at `start`.
-    fn deferred(&self, bytes: &[u8], start: usize) -> Option<Announcement> {
+    /// What was announced before the greeting at the cursor.
+    fn deferred(&self, bytes: &[u8], cursor: &mut Cursor) -> Option<Announcement> {
+        let start = cursor.offset;
+        let span = Span::new(bytes, start..start.checked_add(1)?)?;
+        cursor.enter_line(span.end());
         Some(Announcement {
             kind: Kind::Deferred,
             address: None,
             port: self.told.port()?,
-            span: Span::new(bytes, start..start.checked_add(1)?)?,
+            span,
             may_count: true,
         })
+    }
+}
+
+/// Parses the line of a reply with `code` at the cursor; [`None`] if it announces nothing.
+///
+/// # Errors
+///
+/// [`Reject::Incomplete`] if the bytes end too early.
+fn passive(
+    code: Code,
+    bytes: &[u8],
+    cursor: &mut Cursor,
+) -> Result<Option<Announcement>, Reject> {
+    let line = bytes.get(cursor.offset..).unwrap_or_default();
+    match (code.number(), line.get(3)) {
+        (227, Some(b' ' | b'-')) => arguments(Kind::Pasv, bytes, cursor),
+        (229, Some(b' ' | b'-')) => arguments(Kind::Epsv, bytes, cursor),
+        _ => Ok(None),
     }
 }
 
@@ -394,9 +432,7 @@ impl LineSession for Session {
             Err(Reject::NotOurs) if direction == Direction::Original && is_last_line(bytes, 0) => {
                 match command::command(bytes) {
                     Ok(command) => {
-                        if let Some(question) = dialogue::question(command) {
-                            self.dialogue.ask(question, self.original.count().next());
-                        }
+                        self.ask(command, self.original.count().next());
                         Only::Nothing
                     }
                     Err(_) => Only::Closer,

@@ -383,4 +383,10 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
     fn give_up(&mut self) {
         *self.has_given_up = true;
     }
+
+    fn most(&self) -> usize {
+        usize::MAX
+    }
+
+    fn stop(&mut self) {}
 }

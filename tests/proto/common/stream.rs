@@ -58,6 +58,9 @@ pub struct Firewall<S> {
     pub has_memory: bool,
     pub store: Store,
     pub given_up: usize,
+    /// How much it looks at in one segment.
+    pub most: usize,
+    pub stopped: usize,
     /// Ports announced, with the sequence numbers of their spans.
     pub seen: Vec<(u32, u16)>,
     /// Size of the windows that a payload is read in.
@@ -73,6 +76,8 @@ impl<S: Found> Firewall<S> {
             has_memory: true,
             store: Store::HasRoom,
             given_up: 0,
+            most: 8,
+            stopped: 0,
             seen: Vec::new(),
             window: usize::MAX,
         }
@@ -223,5 +228,13 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
 
     fn give_up(&mut self) {
         self.firewall.given_up += 1;
+    }
+
+    fn most(&self) -> usize {
+        self.firewall.most
+    }
+
+    fn stop(&mut self) {
+        self.firewall.stopped += 1;
     }
 }
