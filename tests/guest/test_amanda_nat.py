@@ -83,6 +83,22 @@ def test_every_port_is_replaced(network, nat, way, name, family):
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("name, family", [("dnat", "ipv4"), ("both", "ipv6")])
+def test_restore(network, nat, way, name, family):
+    """The same for the ports of a restore."""
+    ports = {"CTL": 9999, "DATA": 65535, "STATE": 9998}
+    flow = way(AMANDA, name, family)
+    with _two_talks(flow) as (one, other):
+        one.machine_says(reply(connect(**ports)))
+        told = _told(other.what_server_hears(reply(connect(**ports))))
+        assert list(told) == list(ports) and not set(told.values()) & set(ports.values())
+        for stream, port in ports.items():
+            _carry(flow, told[stream], port)
+            _carry(flow, port, port)
+    assert flow.gate.counts()["blocked"] == 0
+
+
+@pytest.mark.ours
 def test_neighbouring_ports(network, nat, way):
     """What takes the place of one port is not the next one of the same reply. Mainline's helper tells
     20013 twice."""

@@ -81,13 +81,29 @@ def test_five_streams(network, talk):
 
 
 @pytest.mark.ours
-def test_no_more_than_five(network, talk):
+@pytest.mark.parametrize("family", topology.FAMILIES)
+@pytest.mark.parametrize("ports", [{"CTL": 11000, "DATA": 11001, "STATE": 11002}, {"CTL": 11000},
+                                   {"CTL": 11000, "DATA": 11001, "MESG": 11002, "STATE": 11003}])
+def test_restore(network, talk, family, ports):
+    """What Amanda 3.5 says to amrecover, to amdump_client, and where amfetchdump restores to."""
+    ends = talk(family)
+    ends.machine_says(reply(connect(**ports)))
+    assert expected.ports(network.router, family) == list(ports.values())
+    for port in ports.values():
+        with ends.flow.server.listen(family, port) as waiting:
+            carry(ends.flow.client, family, ends.flow.server.address[family], port, waiting)
+    counts = ends.flow.gate.counts()
+    assert counts["related"] == len(ports) and counts["blocked"] == 0
+
+
+@pytest.mark.ours
+def test_no_more_than_six(network, talk):
     """Of more that are open at a time the oldest go."""
     ends = talk()
-    streams = ("DATA", "MESG", "INDEX", "STATE", "CMD")
-    ends.machine_says(reply(connect(**dict(zip(streams, range(11000, 11005))))))
+    streams = ("DATA", "MESG", "INDEX", "STATE", "CMD", "CTL")
+    ends.machine_says(reply(connect(**dict(zip(streams, range(11000, 11006))))))
     ends.machine_says(reply(connect(DATA=12000, MESG=12001)))
-    assert expected.ports(network.router) == [11002, 11003, 11004, 12000, 12001]
+    assert expected.ports(network.router) == [11002, 11003, 11004, 11005, 12000, 12001]
 
 
 def _check_nothing(network, ends, bodies):

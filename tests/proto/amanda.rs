@@ -17,6 +17,7 @@ use conntrack_proto::{
         Stream::{
             self,
             Cmd,
+            Ctl,
             Data,
             Index,
             Mesg,
@@ -71,6 +72,29 @@ fn replies() {
             (State, 4, "4"),
             (Cmd, 5, "5"),
         ],
+    );
+    // What a backup server says to amrecover, with one blank line behind; what a machine says to
+    // amfetchdump, which restores to it; and to amdump_client.
+    announces(
+        &format!("{HEADER}CONNECT CTL 10081 DATA 10082 STATE 10083\n\n"),
+        &[
+            (Ctl, 10081, "10081"),
+            (Data, 10082, "10082"),
+            (State, 10083, "10083"),
+        ],
+    );
+    announces(
+        &format!("{HEADER}CONNECT CTL 10 DATA 11 MESG 12 STATE 13\n{options}"),
+        &[
+            (Ctl, 10, "10"),
+            (Data, 11, "11"),
+            (Mesg, 12, "12"),
+            (State, 13, "13"),
+        ],
+    );
+    announces(
+        &format!("{HEADER}CONNECT CTL 65535\n\n"),
+        &[(Ctl, 65535, "65535")],
     );
     // Without an index.
     announces(

@@ -46,7 +46,14 @@ fn oracle(datagram: &[u8]) -> Vec<(Vec<u8>, u16, usize, usize)> {
     let mut at = 0;
     while let [name, port] = words.get(at..at + 2).unwrap_or_default() {
         at += 1;
-        let is_name = [b"DATA".as_slice(), b"MESG", b"INDEX", b"STATE", b"CMD"];
+        let is_name = [
+            b"DATA".as_slice(),
+            b"MESG",
+            b"INDEX",
+            b"STATE",
+            b"CMD",
+            b"CTL",
+        ];
         if !is_name.contains(&name.as_bytes()) {
             continue;
         }
@@ -88,7 +95,9 @@ fn a_datagram() -> impl Strategy<Value = Vec<u8>> {
         8 => (0..70_000u32).prop_map(|n| n.to_string()),
         1 => select(vec!["-1", "0", "00022", "65536", "", "7x", "MESG"]).prop_map(str::to_string),
     ];
-    let name = select(vec!["DATA", "MESG", "INDEX", "STATE", "CMD", "FOO", "data"]);
+    let name = select(vec![
+        "DATA", "MESG", "INDEX", "STATE", "CMD", "CTL", "FOO", "data",
+    ]);
     let pair = (
         name,
         select(vec![" ", " ", "  "]),
@@ -96,7 +105,7 @@ fn a_datagram() -> impl Strategy<Value = Vec<u8>> {
         select(vec![" ", " ", "  "]),
     );
     let pair = pair.prop_map(|(name, a, port, b)| format!("{name}{a}{port}{b}"));
-    let pairs = prop::collection::vec(pair, 0..10).prop_map(|pairs| pairs.concat());
+    let pairs = prop::collection::vec(pair, 0..12).prop_map(|pairs| pairs.concat());
     let connect = (pairs, select(vec!["\n", "\n", "\r\n", ""])).prop_map(|(p, end)| {
         format!(
             "CONNECT {}{end}",
@@ -130,7 +139,7 @@ proptest! {
 
     /// With all ports rewritten a datagram announces the new ones, and else nothing is changed.
     #[test]
-    fn rewritten(datagram in a_datagram(), ports in prop::collection::vec(any::<NonZeroU16>(), 5)) {
+    fn rewritten(datagram in a_datagram(), ports in prop::collection::vec(any::<NonZeroU16>(), 6)) {
         let before = all(&datagram);
         let mut bytes = datagram.clone();
         let mut reply = Reply::new();
@@ -190,7 +199,7 @@ fn generator_reaches_announcements() {
         test_runner::TestRunner, //
     };
     let mut runner = TestRunner::deterministic();
-    let mut counts = [0; 6];
+    let mut counts = [0; 7];
     for _ in 0..4000 {
         let datagram = a_datagram().new_tree(&mut runner).unwrap().current();
         counts[oracle(&datagram).len()] += 1;

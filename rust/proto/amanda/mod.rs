@@ -11,6 +11,9 @@
 //! OPTIONS features=ffff;
 //! ```
 //!
+//! To restore, `amrecover` asks the backup server in the same way, and that replies with
+//! `CONNECT CTL 11000 DATA 11001 STATE 11002`.
+//!
 //! This finds them in a datagram.
 
 mod parse;
@@ -43,11 +46,13 @@ pub enum Stream {
     State,
     /// Commands, since Amanda 3.4.
     Cmd,
+    /// The dialogue of restoring.
+    Ctl,
 }
 
 impl Stream {
     /// How many there are, and so how many announcements a reply has at most.
-    pub const COUNT: u32 = 5;
+    pub const COUNT: u32 = 6;
 }
 
 /// A port on which the sender waits.

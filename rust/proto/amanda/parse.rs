@@ -100,6 +100,7 @@ fn pair(reader: &mut Reader<'_>, bytes: &[u8]) -> Result<Option<(u8, Announcemen
         b"INDEX" => (4, Stream::Index),
         b"STATE" => (8, Stream::State),
         b"CMD" => (16, Stream::Cmd),
+        b"CTL" => (32, Stream::Ctl),
         _ => return Ok(None),
     };
     reader.spaces()?;

@@ -32,7 +32,7 @@ classes! {
     Message: "opened only here: NOTICE, a prefix, message tags",
     Quoted: "opened only here: the name of the file is quoted",
     Literal: "opened only here: the address is a literal",
-    AmandaCmd: "opened only here: stream CMD",
+    AmandaCmd: "opened only here: streams CMD and CTL",
     AfterBadPort: "opened only here: another stream's port is none",
     // Opened by mainline, not here.
     Truncated: "opened only by mainline: a number does not fit and is truncated",

@@ -184,6 +184,7 @@ fn alone(direction: Direction, kind: Kind, text: &[u8]) -> Option<Found> {
                 amanda::Stream::Index => b"Amanda 3.5 REP x\nCONNECT INDEX ",
                 amanda::Stream::State => b"Amanda 3.5 REP x\nCONNECT STATE ",
                 amanda::Stream::Cmd => b"Amanda 3.5 REP x\nCONNECT CMD ",
+                amanda::Stream::Ctl => b"Amanda 3.5 REP x\nCONNECT CTL ",
             },
             b"\n",
         ),

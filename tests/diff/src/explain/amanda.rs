@@ -18,6 +18,9 @@ use crate::{
 
 const NAMES: [&[u8]; 4] = [b"DATA", b"MESG", b"INDEX", b"STATE"];
 
+/// Streams that mainline does not know.
+const OURS: [&[u8]; 2] = [b"CMD", b"CTL"];
+
 static REPLY: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i-u)^amanda +[^ \r\n]+ +P?REP ").unwrap());
 
@@ -46,7 +49,7 @@ fn is_place_of_port(before: &[u8]) -> bool {
     let mut is_port = false;
     for word in words {
         // What follows the name of a stream is its port, whatever it is.
-        is_port = !is_port && (NAMES.contains(&word) || word == b"CMD");
+        is_port = !is_port && (NAMES.contains(&word) || OURS.contains(&word));
     }
     before.ends_with(b" ") && is_port
 }
@@ -59,7 +62,8 @@ fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
 pub(super) fn only_ours(case: &Case<'_>, opened: &Opened) -> Option<Class> {
     let (start, before, line) = line(case, opened);
     let is_same = |other: &&Opened| other.start == opened.start;
-    if before.ends_with(b"CMD ") || before.trim_ascii_end().ends_with(b" CMD") {
+    let name = before.trim_ascii_end().rsplit(|b| *b == b' ').next()?;
+    if OURS.contains(&name) {
         Some(Class::AmandaCmd)
     } else if case.mainline.opened.iter().any(|other| is_same(&other)) {
         // It takes five digits only.
@@ -79,7 +83,6 @@ pub(super) fn only_ours(case: &Case<'_>, opened: &Opened) -> Option<Class> {
         Some(Class::AfterBadPort)
     } else {
         // Mainline takes its name out of another word, or one that stands for a port.
-        let name = before.trim_ascii_end().rsplit(|b| *b == b' ').next()?;
         let name = [name, b" "].concat();
         let first = find(line, &name)? + name.len();
         (!is_place_of_port(&line[..first])

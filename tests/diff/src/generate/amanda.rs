@@ -32,15 +32,15 @@ pub(super) fn talk(talk: &mut Talk<'_>) {
     );
     let mut line = format!("{header}{before}{word}");
     let mut port = talk.rng.u16(500..65_530).into();
-    let count = talk.rng.u8(1..6);
-    for usual in ["DATA", "MESG", "INDEX", "STATE", "CMD"]
+    let count = talk.rng.u8(1..7);
+    for usual in ["DATA", "MESG", "INDEX", "STATE", "CMD", "CTL"]
         .iter()
         .take(count.into())
     {
         let name = talk.mostly(
             usual,
             &[
-                "DATA", "MESG", "INDEX", "STATE", "CMD", "XDATA", "MESGS", "FOO", "",
+                "DATA", "MESG", "INDEX", "STATE", "CMD", "CTL", "XDATA", "MESGS", "FOO", "",
             ],
         );
         let space = talk.mostly(" ", &["  ", "", " x"]);

@@ -59,6 +59,7 @@ pub fn datagram(bytes: &[u8]) -> Vec<Expected> {
             b"INDEX" => Stream::Index,
             b"STATE" => Stream::State,
             b"CMD" => Stream::Cmd,
+            b"CTL" => Stream::Ctl,
             _ => continue,
         };
         let Some(tail) = spaces(rest) else {
