@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A real Amanda: a machine that is backed up, run by inetd, and a backup server with a disk for a
-tape. Both read the same folders, as the test's hosts share their file system."""
+tape; or a backup server, run by inetd, and a machine that has its files restored. Both read the same
+folders, as the test's hosts share their file system."""
 
 import io
 import os
@@ -14,6 +15,7 @@ PORT = 10080
 CONFIG, STATE = Path("/etc/amanda/Test"), Path("/var/lib/amanda/Test")
 # tar stays in one file system, which the guest's root is not really.
 DATA = Path("/run/backup-this")
+RESTORED = Path("/run/restored")
 TAPE = STATE / "vtapes/slot1"
 HEADER = 32768
 AMANDA_CONF = """org "Test"
@@ -77,9 +79,14 @@ def prepare(flow, auth):
 
 def start_machine(host, auth):
     """inetd with the one service, waiting for the backup server."""
+    start_service(host, auth, "amdump")
+
+
+def start_service(host, auth, *services):
+    """inetd with amandad, which starts these."""
     config = Path("/tmp/inetd-amanda.conf")
     config.write_text(f"{host.address['ipv4']}:amanda dgram udp wait backup "
-                      f"/usr/lib/amanda/amandad amandad -auth={auth} amdump\n")
+                      f"/usr/lib/amanda/amandad amandad -auth={auth} {' '.join(services)}\n")
     server = host.start(["inetd", "-i", str(config)])
     wait_for("inetd to listen", lambda: _listens(host) or server.ended())
     assert not server.ended(), f"inetd ended at once: {server.text()}"
@@ -109,3 +116,40 @@ def check_no_backup():
     """Nothing has come to the tape but its label."""
     for file in TAPE.glob("00001.*"):
         assert file.stat().st_size <= HEADER, f"{file} has arrived"
+
+
+def prepare_restore(flow):
+    """Files of both sides: the server has its own files backed up, the client may restore them."""
+    prepare(flow, "local")
+    shutil.rmtree(RESTORED, ignore_errors=True)
+    RESTORED.mkdir()
+    (CONFIG / "disklist").write_text(f"localhost {DATA} all\n")
+    with (CONFIG / "amanda.conf").open("a") as conf:
+        conf.write('amrecover_changer "changer"\n')
+    Path("/etc/amandahosts").write_text(f"localhost backup amdump\n{name_of(flow.seen_as)} root amindexd amidxtaped\n")
+
+
+def backup_locally(host, timeout):
+    check_backup(start_backup(host), timeout)
+
+
+def start_restore(flow):
+    """amrecover, told to fetch everything."""
+    commands = ["sethost localhost", f"setdisk {DATA}", f"lcd {RESTORED}", "setdevice changer", "add .", "extract"]
+    # What "extract" asks.
+    commands += ["Y"] * 4 + ["exit"]
+    server = name_of(flow.target)
+    return flow.client.start(["amrecover", CONFIG.name, "-s", server, "-t", server, "-o", "auth=bsd"],
+                             stdin="".join(f"{line}\n" for line in commands))
+
+
+def check_restored(process, timeout):
+    """What was backed up is there again."""
+    code = process.wait(timeout)
+    assert code == 0, f"amrecover ended with {code}:\n{process.text()}"
+    found = {one.name: one.read_bytes() for one in RESTORED.iterdir() if one.is_file()}
+    assert found == {one.name: one.read_bytes() for one in DATA.iterdir()}, f"{list(found)}:\n{process.text()}"
+
+
+def check_nothing_restored():
+    assert not list(RESTORED.iterdir())
