@@ -26,7 +26,10 @@ use netfilter::{
         self,
         Outcome, //
     },
-    param::module_param,
+    param::{
+        module_param,
+        SECONDS_MAX, //
+    },
     Conn,
     ExpectPolicy,
     Expectation,
@@ -52,7 +55,7 @@ module! {
 
 auto_assign!(Amanda, ports = 10080, "machines that are backed up");
 module_param!(
-    master_timeout: u32 = 300,
+    master_timeout: u32 = 300, 1..=SECONDS_MAX,
     0o600,
     "Seconds for which a connection is kept after a reply, as the next can take long (default: 300)"
 );

@@ -28,7 +28,10 @@ use netfilter::{
         self,
         Outcome, //
     },
-    param::module_param,
+    param::{
+        module_param,
+        SECONDS_MAX, //
+    },
     stream::{
         self,
         LineCounters,
@@ -62,12 +65,12 @@ module! {
 
 auto_assign!(Irc, ports = 6667, "IRC servers");
 module_param!(
-    max_dcc_channels: u32 = 8,
+    max_dcc_channels: u32 = 8, 1..=255,
     0o400,
     "How many offers of one client may be open at a time, 1 to 255 (default: 8)"
 );
 module_param!(
-    dcc_timeout: u32 = 300,
+    dcc_timeout: u32 = 300, 1..=SECONDS_MAX,
     0o400,
     "Seconds for which an offer stays open (default: 300)"
 );
@@ -103,14 +106,6 @@ impl Helper for Irc {
     // It is only the value to begin with.
     #[allow(clippy::declare_interior_mutable_const)]
     const INITIAL: irc::Session = irc::Session::NEW;
-
-    fn check_parameters() -> Result {
-        if !(1..=255).contains(&max_dcc_channels.load(Ordering::Relaxed)) {
-            pr_err!("max_dcc_channels must be from 1 to 255.\n");
-            return Err(EINVAL);
-        }
-        Ok(())
-    }
 
     fn counters() -> Counters {
         COUNTERS

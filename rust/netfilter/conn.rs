@@ -183,12 +183,16 @@ impl<'a, S> Conn<'a, S> {
         u16::from_be(unsafe { self.tuple(direction).dst.u.all })
     }
 
-    /// Keeps the connection for at least `seconds` from now on, even without traffic.
+    /// Keeps the connection for at least `seconds` from now on, even without traffic; for 24 days at
+    /// most.
     ///
     /// C function: `nf_ct_refresh`.
     pub(crate) fn refresh(&self, seconds: u32) {
-        // CAST: No longer than the 49 days that milliseconds can count.
-        let jiffies = msecs_to_jiffies(seconds.saturating_mul(1000)) as u32;
+        // CAST: It is positive.
+        const MAX: u32 = i32::MAX as u32;
+        // The kernel takes more milliseconds than that for forever, and more jiffies for the past.
+        let jiffies = msecs_to_jiffies(seconds.saturating_mul(1000).min(MAX));
+        let jiffies = u32::try_from(jiffies).map_or(MAX, |jiffies| jiffies.min(MAX));
         // SAFETY: `ct` is valid by the type invariants.
         unsafe { bindings::nf_ct_refresh(self.as_ptr(), jiffies) };
     }

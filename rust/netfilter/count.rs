@@ -32,7 +32,7 @@ use kernel::{
 const SILENCE: u32 = 5000;
 
 /// The module's name.
-const MODULE: &CStr = match CStr::from_bytes_with_nul(crate::__LOG_PREFIX) {
+pub(super) const MODULE: &CStr = match CStr::from_bytes_with_nul(crate::__LOG_PREFIX) {
     Ok(name) => name,
     Err(_) => panic!("the module's name has a NUL byte"),
 };

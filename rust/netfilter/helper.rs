@@ -87,11 +87,6 @@ pub(crate) trait Helper: Sized + Sync + 'static {
     /// The protocol of the control connection.
     const PROTOCOL: L4Proto;
 
-    /// Refuses, with a message, parameters of the module that make no sense.
-    fn check_parameters() -> Result {
-        Ok(())
-    }
-
     /// What it counts, beside [`count::conntrack`](super::count::conntrack).
     fn counters() -> Counters {
         &[]

@@ -31,7 +31,6 @@ pub(crate) struct HelperModule<H: AutoAssign> {
 impl<H: AutoAssign> kernel::Module for HelperModule<H> {
     fn init(module: &'static ThisModule) -> Result<Self> {
         H::ports().check()?;
-        H::check_parameters()?;
         let resources = H::resources()?;
         let registration = Registration::new(module)?;
         let assignment = if H::is_wanted() {

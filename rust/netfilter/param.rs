@@ -5,6 +5,7 @@
 //! The kernel crate's `module!` knows integers and bools that are set at load time and never shown;
 //! the parameters of conntrack helpers have always been in sysfs.
 
+use super::count::MODULE;
 use core::{
     ffi::CStr,
     sync::atomic::{
@@ -16,6 +17,10 @@ use core::{
 };
 use kernel::{
     bindings,
+    ffi::{
+        c_char,
+        c_int, //
+    },
     module_param::KernelParam,
     prelude::*, //
 };
@@ -102,10 +107,58 @@ pub(crate) const fn bool_entry(
     )
 }
 
-/// Makes the entry that the kernel's parameter code reads for a number.
+/// The longest time that a parameter may name, some 24 days.
 ///
-/// `value` is set by `param_set_uint`; all other uses are atomic loads.
-pub(crate) const fn u32_entry(
+/// Conntrack's clock has 32 bits and counts up to 1,000 times a second; what lies half of its range
+/// ahead is taken for the past.
+// CAST: It is positive.
+pub(crate) const SECONDS_MAX: u32 = i32::MAX as u32 / 1000;
+
+/// What the kernel's parameter code does with a number from `MIN` to `MAX`.
+struct Bounded<const MIN: u32, const MAX: u32>;
+
+impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
+    const OPS: &'static bindings::kernel_param_ops = &bindings::kernel_param_ops {
+        flags: 0,
+        set: Some(Self::set),
+        get: Some(bindings::param_get_uint),
+        free: None,
+    };
+
+    /// Stores the number; says what it may be if it is another.
+    ///
+    /// C functions: `param_set_uint_minmax`, `_printk`.
+    ///
+    /// # Safety
+    ///
+    /// Only the kernel may call it, as `kernel_param_ops.set` of a parameter whose `arg` is an
+    /// [`AtomicU32`].
+    unsafe extern "C" fn set(value: *const c_char, param: *const bindings::kernel_param) -> c_int {
+        // SAFETY: The kernel gives us a text or null, and the parameter that it is for.
+        let result = unsafe { bindings::param_set_uint_minmax(value, param, MIN, MAX) };
+        if result != 0 {
+            // Level "error".
+            let format = c"\x013%s: %s must be from %u to %u.\n";
+            // SAFETY: The arguments are what the format asks for: C strings, see `entry` for the
+            // parameter's name, and numbers.
+            unsafe {
+                bindings::_printk(
+                    format.as_char_ptr(),
+                    MODULE.as_char_ptr(),
+                    (*param).name,
+                    MIN,
+                    MAX,
+                );
+            }
+        }
+        result
+    }
+}
+
+/// Makes the entry that the kernel's parameter code reads for a number from `MIN` to `MAX`.
+///
+/// `value` is set by `param_set_uint_minmax`; all other uses are atomic loads.
+pub(crate) const fn u32_entry<const MIN: u32, const MAX: u32>(
     name: &'static CStr,
     value: &'static AtomicU32,
     permissions: u16,
@@ -113,12 +166,7 @@ pub(crate) const fn u32_entry(
     let target = bindings::kernel_param__bindgen_ty_1 {
         arg: value.as_ptr().cast(),
     };
-    entry(
-        name,
-        &raw const bindings::param_ops_uint,
-        target,
-        permissions,
-    )
+    entry(name, Bounded::<MIN, MAX>::OPS, target, permissions)
 }
 
 /// Makes the entry that the kernel's parameter code reads for a list of ports.
@@ -177,7 +225,7 @@ pub(crate) const fn c_str(text: &'static str) -> &'static CStr {
 /// Declares a module parameter and makes a static of its name.
 ///
 /// - `name: bool = default` makes an `AtomicBool`,
-/// - `name: u32 = default` makes an `AtomicU32`,
+/// - `name: u32 = default, MIN..=MAX` makes an `AtomicU32`; another number is refused,
 /// - `name: ports = default` makes a [`Ports`].
 ///
 /// It shows up in `modinfo`, with the given mode in `/sys/module/*/parameters`, and on the command
@@ -185,12 +233,14 @@ pub(crate) const fn c_str(text: &'static str) -> &'static CStr {
 macro_rules! module_param {
     ($name:ident: bool = $default:literal, $permissions:literal, $description:expr) => {
         $crate::netfilter::param::module_param!(
-            @scalar $name, AtomicBool, $default, bool_entry, $permissions, "bool", $description
+            @scalar $name, AtomicBool, $default, $crate::netfilter::param::bool_entry, $permissions, "bool", $description
         );
     };
-    ($name:ident: u32 = $default:literal, $permissions:literal, $description:expr) => {
+    ($name:ident: u32 = $default:literal, $min:literal..=$max:expr, $permissions:literal,
+     $description:expr) => {
         $crate::netfilter::param::module_param!(
-            @scalar $name, AtomicU32, $default, u32_entry, $permissions, "uint", $description
+            @scalar $name, AtomicU32, $default, $crate::netfilter::param::u32_entry::<{ $min }, { $max }>, $permissions, "uint",
+            $description
         );
     };
     ($name:ident: ports = $default:literal, $permissions:literal, $description:expr) => {
@@ -201,11 +251,11 @@ macro_rules! module_param {
         const _: () = {
             static ARRAY: $crate::netfilter::param::Array = $name.array();
             $crate::netfilter::param::module_param!(
-                @entry $name, ports_entry, &ARRAY, $permissions, "array of ushort", $description
+                @entry $name, $crate::netfilter::param::ports_entry, &ARRAY, $permissions, "array of ushort", $description
             );
         };
     };
-    (@scalar $name:ident, $atomic:ident, $default:literal, $entry:ident, $permissions:literal,
+    (@scalar $name:ident, $atomic:ident, $default:literal, $entry:expr, $permissions:literal,
      $type:literal, $description:expr) => {
         #[allow(non_upper_case_globals)]
         static $name: ::core::sync::atomic::$atomic =
@@ -217,13 +267,13 @@ macro_rules! module_param {
             );
         };
     };
-    (@entry $name:ident, $entry:ident, $value:expr, $permissions:literal, $type:literal,
+    (@entry $name:ident, $entry:expr, $value:expr, $permissions:literal, $type:literal,
      $description:expr) => {
         use $crate::netfilter::param;
 
         #[link_section = "__param"]
         #[used(compiler)]
-        static PARAM: ::kernel::module_param::KernelParam = param::$entry(
+        static PARAM: ::kernel::module_param::KernelParam = $entry(
             param::c_str(concat!(stringify!($name), "\0")),
             $value,
             $permissions,

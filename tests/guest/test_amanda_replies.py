@@ -192,6 +192,19 @@ def test_master_timeout(network, talk):
     assert 2990 <= _timeout(network.router) <= 3000
 
 
+@pytest.mark.ours
+def test_longest_master_timeout(network, talk):
+    """It is kept for all of it. Mainline's helper counts what is more into the past, and the connection
+    is gone with its first reply."""
+    ends = talk(master_timeout=2147483)
+    for _ in range(3):
+        ends.machine_says(reply(connect(DATA=11000)))
+        assert 2147400 <= _timeout(network.router) <= 2147483
+        ends.server_says(b"Amanda 3.5 REQ HANDLE 000-00000001 SEQ 1700000001\n")
+    with ends.flow.server.listen("ipv4", 11000) as waiting:
+        carry(ends.flow.client, "ipv4", ends.flow.server.address["ipv4"], 11000, waiting)
+
+
 def test_master_timeout_at_load(network, talk):
     ends = talk(master_timeout=900)
     ends.machine_says(reply(OPTIONS))

@@ -4,6 +4,7 @@ says, and their neighbours."""
 
 import errno
 import os
+import re
 
 import pytest
 
@@ -22,6 +23,10 @@ PARAMETERS = {
     "amanda": (("ports", "array of ushort", 0o444, "10080"), ("auto_assign", "bool", 0o444, "Y"),
                ("master_timeout", "uint", 0o600, "300")),
 }
+
+# The kernel counts no longer than 2^31 milliseconds.
+TIMES_THAT_ARE_NONE = ["0", "2147484", "4294967", "4294967295"]
+BOUNDED = [(IRC, "max_dcc_channels", 255), (IRC, "dcc_timeout", 2147483), (AMANDA, "master_timeout", 2147483)]
 
 
 @each
@@ -111,8 +116,8 @@ def test_all_at_once(clean):
 def test_bad_parameters(clean, kernel_log, helper):
     bad = {"ports": ["0", "70000", "x"], "auto_assign": ["perhaps"], "allow_privileged": ["perhaps"],
            "max_dcc_channels": ["0", "256", "-1", "x"],
-           "dcc_timeout": ["x", "-1"], "master_timeout": ["x", "4294967296"]}
-    kernel_log.allow("invalid for parameter|ports=0 is no port|max_dcc_channels must be")
+           "dcc_timeout": ["x", "-1", *TIMES_THAT_ARE_NONE], "master_timeout": ["x", "4294967296", *TIMES_THAT_ARE_NONE]}
+    kernel_log.allow("invalid for parameter|ports=0 is no port|must be from 1 to")
     for name, *_ in PARAMETERS[helper.name]:
         for value in bad[name]:
             refused = run(["modprobe", helper.ours.name, f"{name}={value}"], check=False)
@@ -121,11 +126,16 @@ def test_bad_parameters(clean, kernel_log, helper):
 
 
 @ours
-@pytest.mark.parametrize("channels", [0, 256])
-def test_max_dcc_channels_says_what_it_may_be(clean, kernel_log, channels):
-    kernel_log.allow("ip_conntrack_irc: max_dcc_channels must be from 1 to 255")
-    assert "Invalid argument" in run(["modprobe", IRC.ours.name, f"max_dcc_channels={channels}"], check=False)
-    assert any("max_dcc_channels must be from 1 to 255" in line for line in kernel_log.lines())
+@pytest.mark.parametrize("helper, parameter, most", BOUNDED)
+@pytest.mark.parametrize("value", ["0", "too much", "nonsense"])
+def test_number_says_what_it_may_be(clean, kernel_log, helper, parameter, most, value):
+    said = f"{helper.ours.name}: {parameter} must be from 1 to {most}."
+    kernel_log.allow(re.escape(said) + "|invalid for parameter")
+    value = str(most + 1) if value == "too much" else value
+    assert "Invalid argument" in run(["modprobe", helper.ours.name, f"{parameter}={value}"], check=False)
+    assert said in kernel_log.lines() and not helper.ours.loaded()
+    helper.ours.load(**{parameter: most})
+    assert helper.ours.parameter(parameter) == str(most)
 
 
 @ours
@@ -137,11 +147,14 @@ def test_limits_of_max_dcc_channels(clean):
 
 
 @ours
-def test_master_timeout_can_be_changed(clean):
+def test_master_timeout_can_be_changed(clean, kernel_log):
     AMANDA.ours.load(master_timeout=100)
     assert AMANDA.ours.parameter("master_timeout") == "100"
     AMANDA.ours.set_parameter("master_timeout", 200)
     assert AMANDA.ours.parameter("master_timeout") == "200"
-    with pytest.raises(OSError) as refused:
-        AMANDA.ours.set_parameter("master_timeout", "soon")
-    assert refused.value.errno == errno.EINVAL
+    kernel_log.allow("master_timeout must be from 1 to 2147483")
+    for value in ("soon", *TIMES_THAT_ARE_NONE):
+        with pytest.raises(OSError) as refused:
+            AMANDA.ours.set_parameter("master_timeout", value)
+        assert refused.value.errno == errno.EINVAL
+        assert AMANDA.ours.parameter("master_timeout") == "200"

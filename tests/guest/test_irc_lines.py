@@ -207,3 +207,12 @@ def test_timeout(network, session):
     assert [one.seconds <= 2 for one in expected.listed(network.router)] == [True]
     wait_for("the offer to be forgotten", lambda: expected.listed(network.router) == [])
     talk.chat()
+
+
+@pytest.mark.ours
+def test_longest_timeout(network, session):
+    talk = session(dcc_timeout=2147483)
+    talk.client_says(message(send(CLIENT, 5000)))
+    [offer] = expected.listed(network.router)
+    assert 2147400 <= offer.seconds <= 2147483
+    talk.offer_to_outside(5000)
