@@ -81,7 +81,8 @@ impl Helper for Amanda {
 
     #[inline]
     fn help(packet: Packet<'_>, conn: Conn<'_, ()>) -> Verdict {
-        // Only the machine that is backed up announces anything.
+        // Only the machine that is backed up announces anything. An ICMP error about the connection,
+        // which the kernel hands to helpers, too, is no datagram and keeps nothing alive.
         if !conn.is_established() || conn.direction() == Direction::Original {
             return Verdict::Accept;
         }

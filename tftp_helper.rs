@@ -80,6 +80,11 @@ impl Helper for Tftp {
 
     #[inline]
     fn help(packet: Packet<'_>, conn: Conn<'_, ()>) -> Verdict {
+        // Only the client's request opens anything. An ICMP error about the connection, which the kernel
+        // hands to helpers, too, is no datagram.
+        if !conn.is_from_opener() {
+            return Verdict::Accept;
+        }
         let Some(offset) = packet.udp_payload() else {
             return Verdict::Accept;
         };
@@ -112,17 +117,14 @@ fn look_outside(packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdic
 /// Looks at what begins like a request, or is in several pieces.
 #[inline(never)]
 fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
-    // Only the client's request opens anything.
-    if conn.is_from_opener() {
-        let request = match packet.in_place(offset) {
-            Some(bytes) => tftp::request(bytes),
-            None => split_request(&packet, offset),
-        };
-        match request {
-            Ok(()) => expect(&mut packet, &conn, offset),
-            Err(Reject::NotOurs) => {}
-            Err(Reject::Incomplete | Reject::Malformed) => malformed.count(),
-        }
+    let request = match packet.in_place(offset) {
+        Some(bytes) => tftp::request(bytes),
+        None => split_request(&packet, offset),
+    };
+    match request {
+        Ok(()) => expect(&mut packet, &conn, offset),
+        Err(Reject::NotOurs) => {}
+        Err(Reject::Incomplete | Reject::Malformed) => malformed.count(),
     }
     Verdict::Accept
 }
