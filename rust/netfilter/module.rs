@@ -15,9 +15,20 @@ use super::{
         self,
         NatHelper, //
     },
+    param,
     Registration, //
 };
 use kernel::prelude::*;
+
+/// Of which build the module is, for `modinfo`; see [`nat`].
+const BUILD: &str = concat!("build=", env!("NF_BUILD"), "\0");
+const _: () = assert!(
+    env!("NF_BUILD").len() == 16,
+    "Kbuild could not hash the sources"
+);
+#[link_section = ".modinfo"]
+#[used(compiler)]
+static MODINFO: [u8; BUILD.len()] = param::bytes(BUILD);
 
 /// The module of a helper, for `module! { type: … }`.
 pub(crate) struct HelperModule<H: AutoAssign> {

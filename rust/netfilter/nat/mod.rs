@@ -2,8 +2,9 @@
 
 //! The NAT half of a helper, which is a module of its own.
 //!
-//! The conntrack half exports a [`Slot`] under the name `ip_nat_*_hook`; while the NAT half is
-//! loaded the slot holds a pointer to its [`NatHelper`]. Both halves are built from one tree.
+//! The conntrack half exports a [`Slot`] under the name `ip_nat_*_hook_` and a hash of the sources;
+//! while the NAT half is loaded the slot holds a pointer to its [`NatHelper`]. Halves of different
+//! builds could take each other's Rust types for something else, and do not know that symbol.
 //!
 //! C headers: [`include/net/netfilter/nf_nat_helper.h`](srctree/include/net/netfilter/nf_nat_helper.h).
 
@@ -113,7 +114,8 @@ enum OpenedIn {
 
 /// The C-callable form of what the NAT half can do.
 ///
-/// Both modules are compiled from the same source, so Rust types may be passed by pointer.
+/// Both modules are compiled from the same source, as the name of the [`Slot`]'s symbol makes sure, so
+/// Rust types may be passed by pointer.
 type NatFn<A> = unsafe extern "C" fn(
     request: Request,
     skb: *mut sk_buff,
@@ -243,18 +245,24 @@ impl<A: Copy> Slot<A> {
 /// The assembly is what `EXPORT_SYMBOL_GPL` emits.
 macro_rules! export_slot {
     ($name:ident, $announcement:ty) => {
-        #[no_mangle]
+        #[export_name = concat!(stringify!($name), "_", env!("NF_BUILD"))]
         #[allow(non_upper_case_globals)]
         pub(crate) static $name: $crate::netfilter::nat::Slot<$announcement> =
             $crate::netfilter::nat::Slot::new();
 
         ::core::arch::global_asm!(
             ".section \".export_symbol\",\"a\"",
-            concat!("__export_symbol_", stringify!($name), ":"),
+            concat!(
+                "__export_symbol_",
+                stringify!($name),
+                "_",
+                env!("NF_BUILD"),
+                ":"
+            ),
             ".asciz \"GPL\"",
             ".ascii \"\\0\"",
             ".balign 8",
-            concat!(".quad ", stringify!($name)),
+            concat!(".quad ", stringify!($name), "_", env!("NF_BUILD")),
             ".previous",
         );
     };
@@ -266,10 +274,11 @@ macro_rules! import_slot {
     ($name:ident, $announcement:ty) => {{
         extern "C" {
             #[allow(improper_ctypes)]
+            #[link_name = concat!(stringify!($name), "_", env!("NF_BUILD"))]
             static $name: $crate::netfilter::nat::Slot<$announcement>;
         }
-        // SAFETY: The conntrack half exports it under this name and type, and cannot be unloaded
-        // while a module that uses it is loaded.
+        // SAFETY: A conntrack half of these sources exports it under this name and type, and cannot be
+        // unloaded while a module that uses it is loaded.
         unsafe { &$name }
     }};
 }
