@@ -13,7 +13,10 @@ use crate::{
 use core::{
     marker::PhantomData,
     net::IpAddr,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    },
 };
 use kernel::time::msecs_to_jiffies;
 
@@ -236,6 +239,20 @@ impl<'a, S> Conn<'a, S> {
     /// What the kernel says of the packet's relation to the connection.
     pub(super) fn info(&self) -> bindings::ip_conntrack_info {
         self.info
+    }
+
+    /// Whether the kernel's log may speak of the connection: containers are not to fill the host's log,
+    /// unless the host says so with `net.netfilter.nf_log_all_netns`.
+    ///
+    /// C function: `nf_log_allowed`, which is private.
+    pub(super) fn may_be_logged(&self) -> bool {
+        // SAFETY: `ct` is valid by the type invariants, and so holds its namespace. The setting is a
+        // plain `int`, which may be written at any time.
+        unsafe {
+            let net = bindings::nf_ct_net(self.as_ptr());
+            ptr::eq(net, &raw const kernel::bindings::init_net)
+                || (&raw const bindings::sysctl_nf_log_all_netns).read_volatile() != 0
+        }
     }
 
     /// The helper, as expectations name it.

@@ -81,7 +81,7 @@ impl Counter {
     }
 
     /// Counts one, and writes `what` into the log with both ends of the control connection, unless
-    /// that was done a moment ago.
+    /// that was done a moment ago, or the log is not for that network namespace.
     pub(crate) fn warn<S>(&self, conn: Conn<'_, S>, what: &CStr) {
         self.warn_of(conn, what, c"");
     }
@@ -93,6 +93,9 @@ impl Counter {
     #[inline(never)]
     fn warn_of<S>(&self, conn: Conn<'_, S>, what: &CStr, name: &CStr) {
         self.count();
+        if !conn.may_be_logged() {
+            return;
+        }
         // SAFETY: The kernel's clock may be read at any time.
         let now = unsafe { (&raw const kernel::bindings::jiffies).read_volatile() };
         let said = self.said.load(Ordering::Relaxed);

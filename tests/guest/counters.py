@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What our modules show to the administrator: counters in debugfs, and lines in the kernel's log."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -13,6 +14,16 @@ LINE = re.compile(r"(ip_\w+): (\S+) -> (\S+): (.+)")
 def mount():
     if not DEBUGFS.is_mount():
         shell.run(["mount", "-t", "debugfs", "debugfs", DEBUGFS])
+
+
+@contextlib.contextmanager
+def log_of_all_namespaces():
+    """net.netfilter.nf_log_all_netns is 1; gives its file."""
+    setting = Path("/proc/sys/net/netfilter/nf_log_all_netns")
+    before = setting.read_text()
+    setting.write_text("1")
+    yield setting
+    setting.write_text(before)
 
 
 def folder(half, protocol):

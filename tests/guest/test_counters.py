@@ -11,6 +11,7 @@ import pytest
 import counters
 import expected
 import dcc
+import initial
 import topology
 from amanda_talk import Talk, connect, reply
 from datagrams import Socket
@@ -30,6 +31,13 @@ PORT = 40000
 @pytest.fixture(autouse=True)
 def debugfs():
     counters.mount()
+
+
+@pytest.fixture(autouse=True)
+def log_of_all():
+    """The router is a network namespace, of which the log speaks only if it is told to."""
+    with counters.log_of_all_namespaces() as setting:
+        yield setting
 
 
 @pytest.fixture
@@ -112,6 +120,30 @@ def test_ends_as_they_are(network, nat_helper, flow, kernel_log):
         assert talk.peer[0] != talk.client.getsockname()[0]
         command = port_command(THIRD["ipv4"], PORT)
         talk.client_says(command, heard=command)
+        _check_said(kernel_log, talk, "ip_conntrack_ftp", "another machine")
+
+
+def test_other_namespaces_are_counted_only(network, nat_helper, flow, kernel_log, log_of_all):
+    """Nor do they silence others: the log speaks as soon as it may."""
+    line = port_command(THIRD["ipv4"], PORT)
+    with Dialogue(flow("plain")) as talk:
+        log_of_all.write_text("0")
+        for _ in range(3):
+            talk.client_says(line, heard=line)
+        assert counters.read("ftp")["foreign_address"] == 3
+        assert counters.lines(kernel_log) == []
+        log_of_all.write_text("1")
+        talk.client_says(line, heard=line)
+        _check_said(kernel_log, talk, "ip_conntrack_ftp", "another machine")
+
+
+def test_initial_namespace(network, conntrack_half, kernel_log, log_of_all):
+    """It is logged in any case. Here the guest itself is the server."""
+    log_of_all.write_text("0")
+    with initial.tracked(network.client) as flow, Dialogue(flow) as talk:
+        line = port_command(THIRD["ipv4"], PORT)
+        talk.client_says(line, heard=line)
+        assert counters.read("ftp")["foreign_address"] == 1
         _check_said(kernel_log, talk, "ip_conntrack_ftp", "another machine")
 
 
