@@ -14,10 +14,7 @@ mod netfilter;
 #[path = "rust/proto/mod.rs"]
 mod proto;
 
-use core::{
-    num::NonZeroU16,
-    sync::atomic::Ordering, //
-};
+use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use netfilter::{
     assign::auto_assign,
@@ -106,13 +103,12 @@ impl Helper for Amanda {
 fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, mut offset: usize) -> Verdict {
     let mut reply = amanda::Reply::new();
     let mut buffer = [0; amanda::LINE_MAX];
-    let mut told = Told::default();
     loop {
         let window = packet.window(offset, &mut buffer);
         let is_last = window.is_last;
         match reply.next(window.bytes) {
             Some(found) => {
-                if expect(&mut packet, &conn, offset, &found, &mut told) == Outcome::NoMemory {
+                if expect(&mut packet, &conn, offset, &found) == Outcome::NoMemory {
                     return Verdict::Drop;
                 }
             }
@@ -126,40 +122,12 @@ fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, mut offset: usize) -> Verdic
     }
 }
 
-/// The ports that the backup server was told in a reply so far.
-///
-/// None of them may be told again: the kernel takes an expectation like an earlier one of the same
-/// master for that one, renewed.
-#[derive(Default)]
-struct Told([Option<NonZeroU16>; amanda::Stream::COUNT as usize]);
-
-impl Told {
-    fn add(&mut self, port: NonZeroU16) {
-        if let Some(slot) = self.0.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(port);
-        }
-    }
-
-    /// Returns `port` or, if that was told already, the next that was not.
-    fn unlike(&self, port: NonZeroU16) -> NonZeroU16 {
-        let mut port = port;
-        for _ in 0..amanda::Stream::COUNT {
-            if !self.0.contains(&Some(port)) {
-                break;
-            }
-            port = port.checked_add(1).unwrap_or(NonZeroU16::MAX);
-        }
-        port
-    }
-}
-
 /// Expects one of the TCP connections: from the backup server to the machine that is backed up.
 fn expect(
     packet: &mut Packet<'_>,
     conn: &Conn<'_, ()>,
     base: usize,
     found: &amanda::Announcement,
-    told: &mut Told,
 ) -> Outcome {
     count::conntrack::announced.count();
     // To the machine as the server knows it: NAT may lie between.
@@ -170,13 +138,9 @@ fn expect(
         return Outcome::Refused;
     };
     if conn.is_natted() {
-        let wanted = told.unlike(found.port);
         if let Some(outcome) =
-            ip_nat_amanda_hook.nat(packet, conn, base, found, wanted, &expectation)
+            ip_nat_amanda_hook.nat(packet, conn, base, found, found.port, &expectation)
         {
-            if let Outcome::Rewritten { port, .. } = outcome {
-                told.add(port);
-            }
             return outcome;
         }
     }

@@ -62,7 +62,9 @@ impl NatHelper for NatAmanda {
         expectation: &Expectation,
     ) -> Outcome {
         expectation.follow_master(Direction::Original, found.port.get());
-        let port = match expectation.register_on_free_port(wanted) {
+        // A reply that is sent again says the same.
+        let wanted = expectation.port_told_before(conn).unwrap_or(wanted);
+        let port = match expectation.register_on_free_port(wanted, conn) {
             Ok(port) => port,
             Err(error) => return count::refused(error, *conn),
         };

@@ -72,7 +72,9 @@ impl NatHelper for NatFtp {
                 let source = conn.source_port(opener).saturating_sub(1);
                 expectation.register_on_unused_port(wanted, source, conn, conn.direction())
             }
-            Kind::Pasv | Kind::Epsv | Kind::Deferred => expectation.register_on_free_port(wanted),
+            Kind::Pasv | Kind::Epsv | Kind::Deferred => {
+                expectation.register_on_free_port(wanted, conn)
+            }
         };
         let port = match port {
             Ok(port) => port,

@@ -63,7 +63,7 @@ impl NatHelper for NatIrc {
         expectation: &Expectation,
     ) -> Outcome {
         expectation.follow_master(Direction::Reply, found.port.get());
-        let port = match expectation.register_on_free_port(wanted) {
+        let port = match expectation.register_on_free_port(wanted, conn) {
             Ok(port) => port,
             Err(error) => return count::refused(error, *conn),
         };

@@ -284,7 +284,7 @@ impl<'a, S> Conn<'a, S> {
     ///
     /// C function: `nfct_help`.
     #[inline]
-    fn help(&self) -> *mut bindings::nf_conn_help {
+    pub(super) fn help(&self) -> *mut bindings::nf_conn_help {
         // The first of the extensions, 0.
         const _: () = assert!(bindings::NF_CT_EXT_HELPER == 0);
         // SAFETY: By the type invariants the connection is valid and has the extension, so it has

@@ -112,6 +112,26 @@ def test_neighbouring_ports(network, nat, way):
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("name, family", [("dnat", "ipv4"), ("both", "ipv6")])
+def test_no_port_is_told_twice(network, nat, way, name, family):
+    """What was told instead of one port is passed over in the search for the next, and each leads to the
+    stream it was told for; also when the reply is sent again after the other's ports were used."""
+    ports = {"DATA": 50001, "MESG": 50002, "INDEX": 50003}
+    flow = way(AMANDA, name, family)
+    with _two_talks(flow) as (one, other):
+        one.machine_says(reply(connect(**ports)))
+        told = _told(other.what_server_hears(reply(connect(**ports))))
+        assert len({*ports.values(), *told.values()}) == 6
+        assert expected.ports(network.router, family) == sorted([*ports.values(), *told.values()])
+        for port in ports.values():
+            _carry(flow, port, port)
+        assert _told(other.what_server_hears(reply(connect(**ports)))) == told
+        for stream, port in ports.items():
+            _carry(flow, told[stream], port)
+    assert flow.gate.counts()["blocked"] == 0
+
+
+@pytest.mark.ours
 def test_reply_in_fragments(network, nat, way):
     """A reply that is larger than a packet, before and after the change."""
     flow = way(AMANDA, "dnat")

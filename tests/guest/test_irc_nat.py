@@ -104,20 +104,20 @@ def test_what_is_not_rewritten(network, nat, way, kernel_log):
 
 
 @contextlib.contextmanager
-def _clash(network, way, family="ipv4"):
+def _clash(network, way, family="ipv4", port=5000):
     """Two clients behind one address that offer the same port. Gives the second one's session and
     the other port that its offer was given."""
     flow = way(IRC, "masquerade", family)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(flow.server.listen(family, IRC.port))
         first = stack.enter_context(Session(flow, listener=listener))
-        first.client_says(message(send(flow.client.address[family], 5000)), message(send(flow.seen_as, 5000)))
+        first.client_says(message(send(flow.client.address[family], port)), message(send(flow.seen_as, port)))
         flow.client = network.third
         second = stack.enter_context(Session(flow, listener=listener))
-        heard = second.what_server_hears(message(send(network.third.address[family], 5000)))
+        heard = second.what_server_hears(message(send(network.third.address[family], port)))
         told = port_told(heard)
-        assert heard == message(send(flow.seen_as, told)) and told != 5000
-        assert expected.ports(network.router, family) == sorted([5000, told])
+        assert heard == message(send(flow.seen_as, told)) and told != port
+        assert expected.ports(network.router, family) == sorted([port, told])
         yield second, told
 
 
@@ -128,6 +128,21 @@ def test_port_that_is_taken(network, nat, way, family):
         with network.third.listen(family, 5000) as one, network.client.listen(family, 5000) as other:
             carry(talk.flow.server, family, talk.flow.seen_as, told, one)
             carry(talk.flow.server, family, talk.flow.seen_as, 5000, other)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("family", topology.FAMILIES)
+def test_no_port_is_told_twice(network, nat, way, family):
+    """A client that offers the very port that was told for its offer before: both are waited for."""
+    with _clash(network, way, family, 40000) as (talk, first):
+        own = network.third.address[family]
+        second = port_told(talk.what_server_hears(message(send(own, first))))
+        assert second not in (40000, first)
+        assert expected.ports(network.router, family) == sorted([40000, first, second])
+        with network.third.listen(family, 40000) as one, network.third.listen(family, first) as other:
+            carry(talk.flow.server, family, talk.flow.seen_as, first, one)
+            carry(talk.flow.server, family, talk.flow.seen_as, second, other)
+        talk.chat()
 
 
 @pytest.mark.ours

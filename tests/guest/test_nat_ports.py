@@ -137,6 +137,19 @@ def there_first(server, talk, port, waiting, source_port=20):
         assert one.recv(1) == b""
 
 
+@pytest.mark.ours
+def test_no_port_is_told_twice(two):
+    """A client that announces the very port that was told for its announcement before."""
+    one, other = two
+    assert announce(one) == PORT
+    first = announce(other)
+    second = announce(other, first)
+    assert second not in (PORT, first)
+    with other.flow.client.listen("ipv4", first) as waiting:
+        transfer(other, waiting, second)
+    other.chat()
+
+
 def test_port_is_free_again(two):
     """A pending announcement is forgotten when its session announces another."""
     one, other = two

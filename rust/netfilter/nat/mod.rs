@@ -8,6 +8,7 @@
 //!
 //! C headers: [`include/net/netfilter/nf_nat_helper.h`](srctree/include/net/netfilter/nf_nat_helper.h).
 
+mod pending;
 mod port;
 mod rewrite;
 
@@ -377,7 +378,7 @@ unsafe extern "C" fn nat_callback<N: NatHelper>(
                 OpenedIn::Reply => Direction::Reply,
             };
             expectation.follow_master(opener, port.get());
-            match expectation.register_on(port) {
+            match expectation.register_on(port, &conn) {
                 Ok(_) => Outcome::Unchanged,
                 Err(error) => count::refused(error, conn),
             }

@@ -44,13 +44,17 @@ impl Expectation {
     }
 
     /// Registers the expectation on `wanted` port, or on another if that is taken by another
-    /// expectation.
+    /// expectation: one of another master, or one of `conn`, its own, that leads elsewhere.
     ///
     /// Fails with `EBUSY` if there is none to be had. A port that needs privileges is replaced
     /// by one that does, others by such.
-    pub(crate) fn register_on_free_port(&self, wanted: NonZeroU16) -> Result<NonZeroU16> {
-        match self.register_on(wanted) {
-            Err(EBUSY) => self.register_where(wanted, |_, _| true),
+    pub(crate) fn register_on_free_port(
+        &self,
+        wanted: NonZeroU16,
+        conn: &Conn<'_, ()>,
+    ) -> Result<NonZeroU16> {
+        match self.register_on(wanted, conn) {
+            Err(EBUSY) => self.register_where(wanted, conn, |_, _| true),
             result => result,
         }
     }
@@ -74,16 +78,16 @@ impl Expectation {
         tuple.dst.u.all = wanted.get().to_be();
         // The usual case: nobody has been there.
         if !self.is_taken(&tuple) {
-            match self.register_on(wanted) {
+            match self.register_on(wanted, conn) {
                 Err(EBUSY) => {}
                 result => return result,
             }
         }
-        self.register_beside(wanted, source, tuple, conn.tuple(direction))
+        self.register_beside(wanted, source, tuple, conn, direction)
     }
 
     /// Registers the expectation where the connection `tuple` to it from port `source`, or the
-    /// expectation, was found to be taken; `announced` is where the announcement comes from and goes to.
+    /// expectation, was found to be taken; `direction` is that of the announcement.
     #[cold]
     #[inline(never)]
     fn register_beside(
@@ -91,8 +95,10 @@ impl Expectation {
         wanted: NonZeroU16,
         source: u16,
         mut tuple: bindings::nf_conntrack_tuple,
-        announced: &bindings::nf_conntrack_tuple,
+        conn: &Conn<'_, ()>,
+        direction: Direction,
     ) -> Result<NonZeroU16> {
+        let announced = conn.tuple(direction);
         let earlier = if self.is_taken(&tuple) {
             let mut inside = tuple;
             inside.dst.u.all = source.to_be();
@@ -104,7 +110,7 @@ impl Expectation {
             Some(wanted)
         };
         let wanted = earlier.unwrap_or(wanted);
-        self.register_where(wanted, |port, attempt| {
+        self.register_where(wanted, conn, |port, attempt| {
             tuple.dst.u.all = port.get().to_be();
             // Better a port like this than none.
             earlier == Some(port) || attempt >= MAX_ATTEMPTS / 2 || !self.is_taken(&tuple)
@@ -112,9 +118,12 @@ impl Expectation {
     }
 
     /// Registers the expectation on `port`.
-    pub(super) fn register_on(&self, port: NonZeroU16) -> Result<NonZeroU16> {
+    pub(super) fn register_on(&self, port: NonZeroU16, conn: &Conn<'_, ()>) -> Result<NonZeroU16> {
         // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
         unsafe { (*self.as_ptr()).tuple.dst.u.all = port.get().to_be() };
+        if self.is_promised(conn) {
+            return Err(EBUSY);
+        }
         self.register().map(|()| port)
     }
 
@@ -156,6 +165,7 @@ impl Expectation {
     fn register_where(
         &self,
         wanted: NonZeroU16,
+        conn: &Conn<'_, ()>,
         mut is_good: impl FnMut(NonZeroU16, u16) -> bool,
     ) -> Result<NonZeroU16> {
         let (first, count) = if wanted.get() < FIRST_UNPRIVILEGED {
@@ -166,7 +176,7 @@ impl Expectation {
         let mut port = wanted;
         for attempt in 0..MAX_ATTEMPTS {
             if is_good(port, attempt) {
-                match self.register_on(port) {
+                match self.register_on(port, conn) {
                     Err(EBUSY) => {}
                     result => return result,
                 }
