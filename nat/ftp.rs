@@ -73,7 +73,7 @@ impl NatHelper for NatFtp {
                 expectation.register_on_unused_port(wanted, source, conn, conn.direction())
             }
             Kind::Pasv | Kind::Epsv | Kind::Deferred => {
-                expectation.register_on_free_port(wanted, conn)
+                expectation.register_on_own_port(wanted, conn)
             }
         };
         let port = match port {

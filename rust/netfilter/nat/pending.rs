@@ -134,3 +134,81 @@ impl Expectation {
         u16::from_be(unsafe { (*self.as_ptr()).tuple.dst.u.all })
     }
 }
+
+/// Holds the lock of all expectations.
+///
+/// # Invariants
+///
+/// `nf_conntrack_expect_lock` is held, by this CPU.
+struct ExpectLock(());
+
+impl ExpectLock {
+    /// C function: `spin_lock_bh`.
+    fn lock() -> Self {
+        // SAFETY: Helpers run without this lock, and nothing is called while it is held that takes it.
+        unsafe { bindings::spin_lock_bh(&raw mut bindings::nf_conntrack_expect_lock) };
+        // INVARIANT: It was just taken.
+        Self(())
+    }
+}
+
+impl Drop for ExpectLock {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants it is held.
+        unsafe { bindings::spin_unlock_bh(&raw mut bindings::nf_conntrack_expect_lock) };
+    }
+}
+
+impl Expectation {
+    /// Takes out an expectation that is in the way of this one, if it is of the same connection: from
+    /// the same address, told by the same address and port, and leading to the same port of the same
+    /// machine. Tells whether there was one.
+    ///
+    /// C functions: `__nf_ct_expect_find`, `nf_ct_unlink_expect_report`.
+    pub(super) fn supplant(&self) -> bool {
+        let _lock = ExpectLock::lock();
+        // SAFETY: By the type invariants the expectation is valid, and its master is that of the packet at
+        // hand. What is found is registered, so it is valid as long as the lock is held, and so is its
+        // master, of which the expectations go first. The unions are made of plain integers.
+        unsafe {
+            let (new, master) = (self.as_ptr(), (*self.as_ptr()).master);
+            let Some(old) = NonNull::new(bindings::__nf_ct_expect_find(
+                bindings::nf_ct_net(master),
+                bindings::nf_ct_zone(master),
+                &raw const (*new).tuple,
+            )) else {
+                return false;
+            };
+            let old = old.as_ptr();
+            let is_same = (*old).tuple.src.u3.all == (*new).tuple.src.u3.all
+                && (*old).mask.src.u3.all == (*new).mask.src.u3.all
+                && (*old).expectfn.is_some() == (*new).expectfn.is_some()
+                && (*old).saved_proto.all == (*new).saved_proto.all
+                && (*old).dir == (*new).dir
+                && announcer(old).all == announcer(new).all;
+            if is_same {
+                bindings::nf_ct_unlink_expect_report(old, 0, 0);
+            }
+            is_same
+        }
+    }
+}
+
+/// The address that an expected connection of a translated master is led to, as in
+/// `nf_nat_follow_master`.
+///
+/// # Safety
+///
+/// `exp` and its master must be valid.
+unsafe fn announcer(exp: *const bindings::nf_conntrack_expect) -> bindings::nf_inet_addr {
+    // SAFETY: By the requirements of this function. Tuples do not change once NAT is set up, which is
+    // before any helper runs.
+    unsafe {
+        let [original, reply] = &(*(*exp).master).tuplehash;
+        if (*exp).dir == bindings::IP_CT_DIR_ORIGINAL {
+            reply.tuple.src.u3
+        } else {
+            original.tuple.src.u3
+        }
+    }
+}

@@ -59,6 +59,23 @@ impl Expectation {
         }
     }
 
+    /// The same where the opener may be able to reach `wanted` only, as the ports of a server behind DNAT
+    /// are what firewalls know.
+    ///
+    /// If another session between the same machines was told that port for the same, and has not used
+    /// it, then its expectation gives way: who waits there has said that it is for this session now.
+    pub(crate) fn register_on_own_port(
+        &self,
+        wanted: NonZeroU16,
+        conn: &Conn<'_, ()>,
+    ) -> Result<NonZeroU16> {
+        match self.register_on(wanted, conn) {
+            Err(EBUSY) if self.supplant() => self.register_on_free_port(wanted, conn),
+            Err(EBUSY) => self.register_where(wanted, conn, |_, _| true),
+            result => result,
+        }
+    }
+
     /// The same for an opener that is known to use one port, `source`, for all its connections, where
     /// packets of `direction` of the master come from the announcer.
     ///
