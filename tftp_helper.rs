@@ -90,10 +90,11 @@ impl Helper for Tftp {
         };
         // The data of a transfer is what there is most of: what it is decides first.
         match packet.in_buffer(offset) {
-            Some(bytes) if !tftp::is_request(bytes) => Verdict::Accept,
+            Some(bytes) if !tftp::is_request(bytes) => {}
             Some(_) => look(packet, conn, offset),
             None => look_outside(packet, conn, offset),
         }
+        Verdict::Accept
     }
 
     fn picked_up((): &()) {}
@@ -107,18 +108,18 @@ impl Helper for Tftp {
 
 /// The same for a packet that does not lie in its own buffer.
 #[inline(never)]
-fn look_outside(packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
+fn look_outside(packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) {
     match packet.in_place(offset) {
-        Some(bytes) if !tftp::is_request(bytes) => Verdict::Accept,
+        Some(bytes) if !tftp::is_request(bytes) => {}
         _ => look(packet, conn, offset),
     }
 }
 
-/// Looks at what begins like a request, or is in several pieces.
+/// Looks at what has the opcode of a request, or is in several pieces.
 #[inline(never)]
-fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
+fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) {
     let request = match packet.in_place(offset) {
-        Some(bytes) => tftp::request(bytes),
+        Some(bytes) => tftp::file_and_mode(bytes),
         None => split_request(&packet, offset),
     };
     match request {
@@ -126,7 +127,6 @@ fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) -> Verdict {
         Err(Reject::NotOurs) => {}
         Err(Reject::Incomplete | Reject::Malformed) => malformed.count(),
     }
-    Verdict::Accept
 }
 
 /// Parses a request that is in several pieces.

@@ -156,6 +156,10 @@ impl<H: Helper> Adapter<H> {
         // SAFETY: `nf_confirm` gives us a packet that is in nobody else's hands, with `protoff` the
         // offset of the transport header.
         let packet = unsafe { Packet::from_raw(skb, protoff) };
+        if packet.is_loopback() {
+            // What it says was dealt with, and may have been changed since.
+            return Verdict::Accept as c_int;
+        }
         // SAFETY: The packet holds a reference to `ct`, and netfilter hooks run under the RCU read
         // side lock. `nf_confirm` found this function in the helper extension. A connection never
         // changes to another helper's callback, and `CHECK` proves that the zeroed data it started

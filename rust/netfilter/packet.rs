@@ -86,6 +86,19 @@ impl<'a> Packet<'a> {
         Some(packet)
     }
 
+    /// Whether the packet is of this machine to itself, and was here before on its way out by `lo`.
+    ///
+    /// Conntrack keeps what it knows of such a packet, and `nf_confirm` is at the end of both ways.
+    ///
+    /// C function: `nf_is_loopback_packet`, which looks at the flags of the interface.
+    #[inline]
+    pub(super) fn is_loopback(&self) -> bool {
+        /// `LOOPBACK_IFINDEX`, the number of `lo` in each namespace.
+        const LO: i32 = 1;
+        // SAFETY: `skb` is valid by the type invariants.
+        unsafe { (*self.skb.as_ptr()).__bindgen_anon_4.headers.as_ref() }.skb_iif == LO
+    }
+
     /// The length of the packet from the network header on, in bytes.
     pub(super) fn len(&self) -> usize {
         // SAFETY: `skb` is valid by the type invariants.

@@ -38,6 +38,16 @@ pub fn request(bytes: &[u8]) -> Result<(), Reject> {
             _ => Reject::NotOurs,
         });
     }
+    file_and_mode(bytes)
+}
+
+/// The same for a datagram that [is one](is_request) by its opcode.
+///
+/// # Errors
+///
+/// See [`Reject`].
+#[inline(always)]
+pub fn file_and_mode(bytes: &[u8]) -> Result<(), Reject> {
     let (mut reader, is_cut) = Reader::new(bytes, 2, REQUEST_MAX - 2);
     match name_and_mode(&mut reader) {
         Err(Reject::Incomplete) if is_cut => Err(Reject::Malformed),
