@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Just enough ctnetlink to put a TCP connection into the router's table together with its helper,
-as conntrackd does on the machine that takes over (conntrack -I cannot name a helper), and to hand
-expectations on as they are."""
+as conntrackd does on the machine that takes over (conntrack -I cannot name a helper), to hand
+expectations on as they are, and to make entries that no packet would make."""
 
 import os
 import socket
@@ -10,11 +10,12 @@ import struct
 # <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nfnetlink_conntrack.h>
 NETLINK_NETFILTER, NLMSG_ERROR, NLMSG_DONE = 12, 2, 3
 REQUEST, ACK, EXCLUSIVE, CREATE, DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
-NEW_CONNECTION = 1 << 8  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW
+# NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW and _DELETE.
+NEW_CONNECTION, DELETE_CONNECTION = 1 << 8, 1 << 8 | 2
 # NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW and _GET.
 NEW_EXPECTATION, GET_EXPECTATIONS = 2 << 8, 2 << 8 | 1
 NESTED = 0x8000
-TUPLE_ORIG, TUPLE_REPLY, STATUS, PROTOINFO, HELP, TIMEOUT = 1, 2, 3, 4, 5, 7
+TUPLE_ORIG, TUPLE_REPLY, STATUS, PROTOINFO, HELP, TIMEOUT, TUPLE_MASTER = 1, 2, 3, 4, 5, 7, 14
 TUPLE_IP, TUPLE_PROTO = 1, 2
 IP_ADDRESSES = {socket.AF_INET: (1, 2), socket.AF_INET6: (3, 4)}
 PROTO_NUM, PROTO_SRC_PORT, PROTO_DST_PORT = 1, 2, 3
@@ -37,6 +38,22 @@ def create_connection(router, client, server, helper=None):
     if helper:
         attributes += _attr(HELP | NESTED, _attr(HELP_NAME, helper.encode() + b"\0"))
     _create(router, NEW_CONNECTION, struct.pack(">BBH", family, 0, 0) + attributes)
+
+
+def create_gre(router, client, server, master):
+    """A GRE connection that the TCP connection with the ends `master` is said to have announced, as
+    that of PPTP does. `client` and `server` are (address, key)."""
+    gre = socket.IPPROTO_GRE
+    _create(router, NEW_CONNECTION, struct.pack(">BBH", socket.AF_INET, 0, 0)
+            + _tuple(TUPLE_ORIG, socket.AF_INET, client, server, gre)
+            + _tuple(TUPLE_REPLY, socket.AF_INET, server, client, gre)
+            + _tuple(TUPLE_MASTER, socket.AF_INET, *master) + _attr(TIMEOUT, struct.pack(">I", 300)))
+
+
+def delete_gre(router, client, server):
+    """Takes it out again."""
+    _request(router, DELETE_CONNECTION, 0, struct.pack(">BBH", socket.AF_INET, 0, 0)
+             + _tuple(TUPLE_ORIG, socket.AF_INET, client, server, socket.IPPROTO_GRE))
 
 
 def expectations(router):
@@ -72,8 +89,12 @@ def _send(netlink, kind, flags, body):
 
 
 def _create(router, kind, body):
+    _request(router, kind, CREATE | EXCLUSIVE, body)
+
+
+def _request(router, kind, flags, body):
     with _netlink(router) as netlink:
-        _send(netlink, kind, REQUEST | ACK | CREATE | EXCLUSIVE, body)
+        _send(netlink, kind, REQUEST | ACK | flags, body)
         answer = netlink.recv(8192)
     kind, = struct.unpack_from("=H", answer, 4)
     code, = struct.unpack_from("=i", answer, 16)
@@ -82,11 +103,11 @@ def _create(router, kind, body):
         raise OSError(-code, os.strerror(-code))
 
 
-def _tuple(kind, family, source, dest):
+def _tuple(kind, family, source, dest, protocol=socket.IPPROTO_TCP):
     pack = lambda address: socket.inet_pton(family, address)  # noqa: E731
     source_type, dest_type = IP_ADDRESSES[family]
     ip = _attr(source_type, pack(source[0])) + _attr(dest_type, pack(dest[0]))
-    proto = (_attr(PROTO_NUM, bytes([socket.IPPROTO_TCP])) + _attr(PROTO_SRC_PORT, struct.pack(">H", source[1]))
+    proto = (_attr(PROTO_NUM, bytes([protocol])) + _attr(PROTO_SRC_PORT, struct.pack(">H", source[1]))
              + _attr(PROTO_DST_PORT, struct.pack(">H", dest[1])))
     return _attr(kind | NESTED, _attr(TUPLE_IP | NESTED, ip) + _attr(TUPLE_PROTO | NESTED, proto))
 
