@@ -46,6 +46,31 @@ def test_panic_check_finds(body, userland, tmp_path_factory, setup):
     assert {function for function, _ in panics(objfile)} == {"guilty"}
 
 
+def callbacks(symbols):
+    """The functions of our adapter to the kernel's callbacks of a helper, by their names alone."""
+    found = set()
+    for name in symbols:
+        if match := re.search(r"^_R.*9netfilter6helper.*7Adapter.*E(\d+)([a-z]\w*)", name):
+            found.add(match[2][:int(match[1])])
+    return found
+
+
+def test_callbacks(modules):
+    """A helper has these two and no other, in particular no `destroy`, see docs/kernel-contracts.md; the
+    NAT halves have none."""
+    for module in modules:
+        symbols = subprocess.run(["nm", "--format=just-symbols", module], check=True, stdout=subprocess.PIPE,
+                                 text=True).stdout.split()
+        wanted = {"help", "from_nlattr"} if module.name.startswith("ip_conntrack_") else set()
+        assert callbacks(symbols) == wanted, module.name
+
+
+def test_another_callback_is_found():
+    """The control: as rustc named it when there was one."""
+    name = "_RNvMs_NtNtCs2lDwL8YnYXh_10ftp_helper9netfilter6helperINtB4_7AdapterNtB8_3FtpE7destroyB8_"
+    assert callbacks([name]) == {"destroy"}
+
+
 def modinfo(module, field):
     return subprocess.run(["modinfo", "-F", field, module], check=True, stdout=subprocess.PIPE,
                           text=True).stdout.splitlines()
