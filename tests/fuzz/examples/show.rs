@@ -3,7 +3,10 @@
 //! Shows what is found in an input: `cargo run --example show -- PROTOCOL FILE`.
 
 use conntrack_fuzz::{
-    conversation::Conversation,
+    conversation::{
+        self,
+        Origin, //
+    },
     session::{
         self,
         Options,
@@ -18,19 +21,25 @@ fn main() {
     };
     let named = Protocol::ALL.iter().find(|known| known.0 == name);
     let protocol = named.expect("no such protocol").1;
-    let conversation = Conversation::new(&std::fs::read(file).unwrap());
+    let conversations = conversation::read(&std::fs::read(file).unwrap());
     for is_in_windows in [false, true] {
         let options = Options {
-            is_picked_up: conversation.is_picked_up,
+            origin: conversations[0].origin,
             is_in_windows,
         };
         println!("{options:?}");
         let mut session = session::Conversation::new(protocol, options);
-        for packet in &conversation.packets {
-            println!("{packet:?}");
-            for found in session.segment(packet.direction, packet.seq, &packet.bytes) {
-                let start = found.seq.wrapping_sub(packet.seq) as i32;
-                println!("    {start}: {found:?}");
+        for conversation in &conversations {
+            if conversation.origin == Origin::Begun {
+                println!("SYN, SYN-ACK");
+                session.begin(conversation.seqs);
+            }
+            for packet in &conversation.packets {
+                println!("{packet:?}");
+                for found in session.segment(packet.direction, packet.seq, &packet.bytes) {
+                    let start = found.seq.wrapping_sub(packet.seq) as i32;
+                    println!("    {start}: {found:?}");
+                }
             }
         }
     }

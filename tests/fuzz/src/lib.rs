@@ -7,6 +7,7 @@
 
 pub mod conversation;
 pub mod corpus;
+pub mod dialogues;
 mod oracle;
 mod properties;
 pub mod session;

@@ -4,10 +4,19 @@
 //! it or how fast.
 
 pub mod amanda;
+pub mod announced;
 pub mod dialogue;
 pub mod ftp;
+pub mod ftp_dialogue;
 pub mod irc;
+pub mod irc_dialogue;
+#[cfg(test)]
+mod mutants;
+pub mod stream;
+#[cfg(test)]
+mod table;
 pub mod tftp;
+mod words;
 
 use std::net::IpAddr;
 

@@ -19,8 +19,10 @@ use conntrack_proto::{
 
 use crate::{
     conversation::{
+        self,
         index,
         Conversation,
+        Origin,
         Packet, //
     },
     oracle::{
@@ -51,9 +53,11 @@ pub fn check(protocol: Protocol, data: &[u8]) {
 ///
 /// If one does not hold.
 pub fn check_with(protocol: Protocol, data: &[u8], change: impl Fn(&mut Vec<Found>)) {
-    let conversation = Conversation::new(data);
+    let conversations = conversation::read(data);
     let options = Options {
-        is_picked_up: conversation.is_picked_up,
+        origin: conversations
+            .first()
+            .map_or(Origin::Begun, |first| first.origin),
         is_in_windows: false,
     };
     let mut session = session::Conversation::new(protocol, options);
@@ -64,6 +68,33 @@ pub fn check_with(protocol: Protocol, data: &[u8], change: impl Fn(&mut Vec<Foun
             ..options
         },
     );
+    for conversation in &conversations {
+        if conversation.origin == Origin::Begun {
+            session.begin(conversation.seqs);
+            in_windows.begin(conversation.seqs);
+        }
+        check_one(
+            protocol,
+            conversation,
+            (&mut session, &mut in_windows),
+            &change,
+        );
+    }
+    // It is not cheap.
+    if data.len() % 64 == 1 {
+        for conversation in &conversations {
+            takes_linear_time(protocol, conversation);
+        }
+    }
+}
+
+/// Checks one connection.
+fn check_one(
+    protocol: Protocol,
+    conversation: &Conversation,
+    (session, in_windows): (&mut session::Conversation, &mut session::Conversation),
+    change: impl Fn(&mut Vec<Found>),
+) {
     let mut all = Vec::new();
     for packet in &conversation.packets {
         let (direction, seq) = (packet.direction, packet.seq);
@@ -72,9 +103,9 @@ pub fn check_with(protocol: Protocol, data: &[u8], change: impl Fn(&mut Vec<Foun
         assert_eq!(found, in_windows.segment(direction, seq, &packet.bytes));
         change(&mut found);
         for found in &found {
-            let place = Place::new(&conversation, direction, found);
-            says_the_same_again(direction, found, place.text(&conversation));
-            is_inverse_of_emit(direction, found);
+            let place = Place::new(conversation, found);
+            says_the_same_again(found.direction, found, place.text(conversation));
+            is_inverse_of_emit(found.direction, found);
             all.push(place);
         }
         if let Some(wanted) = datagram(protocol, packet) {
@@ -85,32 +116,26 @@ pub fn check_with(protocol: Protocol, data: &[u8], change: impl Fn(&mut Vec<Foun
             assert_eq!(found, wanted, "in {packet:?}");
         }
     }
-    match protocol {
-        Protocol::Ftp => lines::ftp(&conversation, &all),
-        Protocol::Irc => lines::irc(&conversation, &all),
-        Protocol::Tftp | Protocol::Amanda => {}
+    if matches!(protocol, Protocol::Ftp | Protocol::Irc) {
+        lines::check(protocol, conversation, &all);
     }
     // There is memory, and nothing to wait for.
     assert!(
-        !conversation.is_in_order || !session.has_given_up(),
+        conversation.has_overtaking || !session.has_given_up(),
         "{conversation:?}"
     );
     // Where nothing is looked at any more, a line that was kept before stays.
     let is_heard = match protocol {
-        Protocol::Ftp => {
+        Protocol::Ftp | Protocol::Irc => {
             let [client, _] = &conversation.streams;
             let is_auth = |word: &[u8]| word.eq_ignore_ascii_case(b"AUTH");
-            conversation.is_picked_up && !client.windows(4).any(is_auth)
+            conversation.origin != Origin::Begun && !client.windows(4).any(is_auth)
         }
         _ => true,
     };
     let is_done = |stream: &Vec<u8>| stream.last().is_none_or(|byte| *byte == b'\n');
-    if is_heard && conversation.is_in_order && conversation.streams.iter().all(is_done) {
+    if is_heard && !conversation.has_overtaking && conversation.streams.iter().all(is_done) {
         assert!(!session.is_keeping(), "a line is kept in {conversation:?}");
-    }
-    // It is not cheap.
-    if data.len() % 64 == 1 {
-        takes_linear_time(protocol, &conversation);
     }
 }
 
@@ -123,10 +148,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn new(conversation: &Conversation, direction: Direction, found: &Found) -> Self {
-        let seq = conversation.seqs[index(direction)];
+    fn new(conversation: &Conversation, found: &Found) -> Self {
+        let seq = conversation.seqs[index(found.direction)];
         Self {
-            direction,
+            direction: found.direction,
             expected: Expected {
                 kind: found.kind,
                 address: found.address,

@@ -29,7 +29,10 @@ use conntrack_proto::{
     Span, //
 };
 
-use crate::conversation::index;
+use crate::conversation::{
+    index,
+    Origin, //
+};
 
 /// Whose words these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub enum Kind {
 /// An announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
+    /// Who announces it.
+    pub direction: Direction,
     /// What it is.
     pub kind: Kind,
     /// The address announced, if there is one in it.
@@ -87,6 +92,12 @@ pub struct Found {
 impl Found {
     fn new(kind: Kind, address: Option<IpAddr>, port: NonZeroU16, seq: u32, len: usize) -> Self {
         Self {
+            direction: match kind {
+                Kind::Ftp(ftp::Kind::Pasv | ftp::Kind::Epsv)
+                | Kind::Irc(irc::Kind::Resume)
+                | Kind::Amanda(_) => Direction::Reply,
+                _ => Direction::Original,
+            },
             kind,
             address,
             port: port.get(),
@@ -100,8 +111,8 @@ impl Found {
 /// What is different about a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// It was not seen from its beginning on.
-    pub is_picked_up: bool,
+    /// How it began.
+    pub origin: Origin,
     /// Its packets are not in one piece in memory.
     pub is_in_windows: bool,
 }
@@ -122,7 +133,7 @@ impl Conversation {
         Self(match protocol {
             Protocol::Ftp => {
                 let session = ftp::Session::new();
-                if !options.is_picked_up {
+                if options.origin == Origin::Begun {
                     session.fresh();
                 }
                 State::Ftp(Stream::new(session, options))
@@ -136,6 +147,11 @@ impl Conversation {
             Protocol::Tftp => State::Tftp,
             Protocol::Amanda => State::Amanda,
         })
+    }
+
+    /// SYN and SYN-ACK are seen: the client and the server say their first bytes at `seqs`.
+    pub fn begin(&mut self, seqs: [u32; 2]) {
+        let _ = seqs;
     }
 
     /// Returns all that is found in `bytes`, a segment at `seq` or a datagram.
@@ -162,6 +178,7 @@ impl Conversation {
             }
             State::Tftp if direction == Direction::Original => {
                 all.extend(tftp::request(bytes).ok().map(|()| Found {
+                    direction,
                     kind: Kind::Tftp,
                     address: None,
                     port: 0,
@@ -204,7 +221,7 @@ pub fn alone(direction: Direction, kind: Kind, line: &[u8]) -> Option<Found> {
         Kind::Amanda(_) => Protocol::Amanda,
     };
     let options = Options {
-        is_picked_up: true,
+        origin: Origin::Injected,
         ..Options::default()
     };
     let found = Conversation::new(protocol, options).segment(direction, 0, line);

@@ -1,152 +1,205 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which announcements of an FTP connection have their place in its dialogue, told line by line in
-//! the order in which both sides speak.
+//! Which announcements of a connection must be believed and which must not, told from its lines in
+//! the order in which they were said.
+//!
+//! Where the RFCs and our rules leave open how a line is to be understood, all ways are followed
+//! from there on. What all of them agree on is the answer.
 
-use conntrack_proto::{
-    ftp::Kind,
-    Direction, //
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
 };
 
-/// The end of what can be told: the connection is encrypted from here on.
-pub struct Encrypted;
+use conntrack_proto::Direction;
 
-/// The dialogue so far.
-pub struct Dialogue {
-    /// The server has not said anything.
-    is_silent: bool,
-    /// The client has not said anything.
-    is_first: bool,
-    is_foreign: bool,
-    /// Questions for a port without an answer.
-    asked: u32,
-    /// One answer may be to a question that was not heard.
-    is_in_doubt: bool,
-    tls_asked: bool,
-    epsv_all: bool,
-    /// The server has not answered it yet.
-    epsv_all_asked: bool,
+use super::stream::Line;
+use crate::conversation::index;
+
+/// Whether an announcement must be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It must be.
+    Yes,
+    /// It must not be.
+    No,
+    /// Both is right.
+    Either,
 }
 
-impl Dialogue {
-    /// A new one, or one that was not listened to from the beginning on.
-    pub fn new(is_picked_up: bool) -> Self {
+impl Verdict {
+    /// This verdict, or the other one.
+    pub fn or(self, other: Self) -> Self {
+        if self == other {
+            self
+        } else {
+            Self::Either
+        }
+    }
+}
+
+/// One way to understand what was said, up to here.
+pub trait World: Clone + Ord {
+    /// Hears a line, and returns all ways to understand it.
+    fn hear(&self, line: &Line) -> Vec<Next<Self>>;
+
+    /// Whether the beginning of a line that is not whole may be understood already.
+    fn is_decided(line: &Line) -> bool;
+
+    /// Hears the end of a line of which the beginning was understood before.
+    fn finish(&self, line: &Line) -> Self;
+
+    /// What was said too early, and is still not believed.
+    fn waiting(&self) -> &[Place];
+}
+
+/// A line by its direction and where it begins.
+pub type Place = (usize, usize);
+
+fn place(line: &Line) -> Place {
+    (index(line.direction), line.start)
+}
+
+/// A world that follows.
+#[derive(Clone, Debug)]
+pub struct Next<W> {
+    /// It.
+    pub world: W,
+    /// What is said of an announcement in the line; [`None`] if that is to wait.
+    pub own: Option<Verdict>,
+    /// What is said of those that were waiting.
+    pub others: Vec<(Place, Verdict)>,
+}
+
+impl<W> Next<W> {
+    /// A world in which there is nothing to say of others.
+    pub fn new(world: W, own: Verdict) -> Self {
         Self {
-            is_silent: !is_picked_up,
-            is_first: !is_picked_up,
-            is_foreign: false,
-            asked: 0,
-            is_in_doubt: is_picked_up,
-            tls_asked: false,
-            epsv_all: false,
-            epsv_all_asked: false,
+            world,
+            own: Some(own),
+            others: Vec::new(),
+        }
+    }
+}
+
+/// More worlds than this are too many to say anything.
+const WORLDS: usize = 4000;
+
+/// What is said of each line, by direction and where it begins.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    all: BTreeMap<Place, Verdict>,
+    /// Nothing can be said of the others.
+    is_lost: bool,
+}
+
+impl Verdicts {
+    /// Returns what is said of an announcement in the line of `direction` that begins at `start`.
+    pub fn of(&self, direction: Direction, start: usize) -> Verdict {
+        let known = self.all.get(&(index(direction), start)).copied();
+        match known {
+            Some(verdict) if !self.is_lost => verdict,
+            // What must not be believed there has been judged already.
+            Some(Verdict::No) => Verdict::No,
+            None if !self.is_lost => Verdict::No,
+            _ => Verdict::Either,
         }
     }
 
-    /// Listens to a line, of which the end may be missing.
-    pub fn line(&mut self, direction: Direction, line: &[u8]) -> Result<(), Encrypted> {
-        // A shorter one says nothing.
-        if self.is_foreign || line.len() < 4 || line[..3].contains(&b'\n') {
-            return Ok(());
-        }
-        match direction {
-            Direction::Original => {
-                self.client(line);
-                Ok(())
-            }
-            Direction::Reply => self.server(line),
-        }
+    fn say(&mut self, place: Place, verdict: Verdict) {
+        let said = self.all.entry(place).or_insert(verdict);
+        *said = said.or(verdict);
     }
+}
 
-    fn client(&mut self, line: &[u8]) {
-        if std::mem::take(&mut self.is_first) {
-            const HTTP: [&[u8]; 8] = [
-                b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"CONN", b"PATC", b"TRAC",
-            ];
-            let is_binary = line[0] < b' ' && !line[0].is_ascii_whitespace();
-            self.is_foreign = is_binary || HTTP.contains(&&line[..4]);
-            if self.is_foreign {
-                return;
-            }
-        }
-        // A word ends at a space, and at the end of the line, which must be there then.
-        let is_end = |byte: &u8| b" \r\n".contains(byte);
-        let mut words = line.split_inclusive(is_end).map(|word| {
-            let has_end = word.last().is_some_and(is_end);
-            has_end.then(|| word[..word.len() - 1].to_ascii_uppercase())
-        });
-        let Some(Some(command)) = words.next() else {
-            return;
-        };
-        match command.as_slice() {
-            b"PASV" | b"SPSV" | b"CPSV" => self.ask(),
-            b"EPSV" if line[4] != b' ' => self.ask(),
-            b"EPSV" => {
-                let rest = &line[4..];
-                let rest = &rest[super::count(rest, |byte| *byte == b' ')..];
-                let same = rest.iter().zip(b"all ").take_while(|(a, b)| {
-                    a.eq_ignore_ascii_case(b) || **b == b' ' && b" \r\n".contains(a)
-                });
-                match same.count() {
-                    4 => {
-                        self.epsv_all = true;
-                        self.epsv_all_asked = true;
+/// What is known in a world of a line that is not whole yet: whether it was understood already, and
+/// if so, what was said of it.
+type Early = Option<Option<Verdict>>;
+
+/// Hears `lines` in all of `worlds`.
+pub fn judge<W: World>(worlds: &[W], lines: &[Line]) -> Verdicts {
+    let mut verdicts = Verdicts::default();
+    let mut worlds: BTreeSet<(W, [Early; 2])> = worlds
+        .iter()
+        .map(|world| (world.clone(), [None, None]))
+        .collect();
+    for line in lines {
+        let side = index(line.direction);
+        let mut after = BTreeSet::new();
+        for (world, mut early) in worlds {
+            if line.is_in_middle {
+                for next in world.hear(line) {
+                    verdicts.hear(line, &next);
+                    after.insert((next.world, early));
+                }
+            } else if !line.is_whole {
+                if early[side].is_none() && W::is_decided(line) {
+                    for next in world.hear(line) {
+                        verdicts.hear_others(&next);
+                        let mut early = early;
+                        early[side] = Some(next.own);
+                        after.insert((next.world, early));
                     }
-                    // It may still become that.
-                    n if n == rest.len() => {}
-                    _ => self.ask(),
+                }
+                after.insert((world, early));
+            } else if let Some(own) = early[side].take() {
+                if let Some(own) = own {
+                    verdicts.say(place(line), own);
+                }
+                after.insert((world.finish(line), early));
+            } else {
+                for next in world.hear(line) {
+                    verdicts.hear(line, &next);
+                    after.insert((next.world, early));
                 }
             }
-            b"AUTH" => self.tls_asked = true,
-            _ => {}
+        }
+        worlds = after;
+        if worlds.len() > WORLDS {
+            verdicts.is_lost = true;
+            return verdicts;
+        }
+    }
+    for (world, _) in &worlds {
+        for place in world.waiting() {
+            verdicts.say(*place, Verdict::No);
+        }
+    }
+    verdicts.unfinished(&worlds, lines);
+    verdicts
+}
+
+impl Verdicts {
+    fn hear<W>(&mut self, line: &Line, next: &Next<W>) {
+        if let Some(own) = next.own {
+            self.say(place(line), own);
+        }
+        self.hear_others(next);
+    }
+
+    fn hear_others<W>(&mut self, next: &Next<W>) {
+        for (place, verdict) in &next.others {
+            self.say(*place, *verdict);
         }
     }
 
-    fn ask(&mut self) {
-        self.asked = (self.asked + 1).min(3);
-        self.is_in_doubt = false;
-    }
-
-    fn server(&mut self, line: &[u8]) -> Result<(), Encrypted> {
-        let is_last = line[3] == b' ';
-        if std::mem::take(&mut self.is_silent) {
-            let is_number = line[1].is_ascii_digit() && line[2].is_ascii_digit();
-            let is_greeting =
-                matches!(line[0], b'1' | b'2') && is_number && b" -\r\n".contains(&line[3]);
-            self.is_foreign = !is_greeting;
-        } else if self.tls_asked && line.starts_with(b"234 ") {
-            return Err(Encrypted);
-        } else if is_last && matches!(line[0], b'4' | b'5') {
-            self.tls_asked = false;
-            if std::mem::take(&mut self.epsv_all_asked) {
-                self.epsv_all = false;
+    /// A line that never ends may be waited for.
+    fn unfinished<W: World>(&mut self, worlds: &BTreeSet<(W, [Early; 2])>, lines: &[Line]) {
+        for side in 0..2 {
+            let last = lines.iter().rfind(|line| index(line.direction) == side);
+            let Some(line) = last.filter(|line| !line.is_whole) else {
+                continue;
+            };
+            self.say(place(line), Verdict::No);
+            for (world, early) in worlds {
+                let said = match early[side] {
+                    Some(own) => vec![own],
+                    None => world.hear(line).iter().map(|next| next.own).collect(),
+                };
+                for own in said.into_iter().flatten() {
+                    self.say(place(line), own);
+                }
             }
-        } else if is_last && line[0] == b'2' {
-            self.epsv_all_asked = false;
-        }
-        Ok(())
-    }
-
-    /// Whether anything is looked at.
-    pub fn is_foreign(&self) -> bool {
-        self.is_foreign
-    }
-
-    /// Whether an announcement of `kind` has its place here.
-    pub fn admits(&mut self, kind: Kind) -> bool {
-        if self.is_silent || self.is_foreign || self.epsv_all && kind != Kind::Epsv {
-            return false;
-        }
-        match kind {
-            Kind::Port | Kind::Eprt => {
-                self.asked = 0;
-                true
-            }
-            Kind::Pasv | Kind::Epsv if self.asked > 0 => {
-                self.asked -= 1;
-                true
-            }
-            Kind::Pasv | Kind::Epsv => std::mem::take(&mut self.is_in_doubt),
         }
     }
 }

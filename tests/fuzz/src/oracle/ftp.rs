@@ -37,10 +37,12 @@ pub fn line(direction: Direction, line: &[u8]) -> Option<Expected> {
             }
         }
         Direction::Reply => {
-            if let Some(rest) = line.strip_prefix(b"227 ") {
-                (Kind::Pasv, pasv(rest)?)
-            } else {
-                (Kind::Epsv, epsv(line.strip_prefix(b"229 ")?)?)
+            // The last line of a reply, or the first one of several.
+            let rest = line.get(4..)?;
+            match &line[..4] {
+                b"227 " | b"227-" => (Kind::Pasv, pasv(rest)?),
+                b"229 " | b"229-" => (Kind::Epsv, epsv(rest)?),
+                _ => return None,
             }
         }
     };

@@ -2,6 +2,8 @@
 
 //! What must hold for protocols that talk in lines, however these are cut into segments.
 
+use std::collections::BTreeSet;
+
 use conntrack_proto::{
     ftp::Kind as FtpKind,
     Direction, //
@@ -11,161 +13,152 @@ use super::Place;
 use crate::{
     conversation::{
         index,
-        Conversation, //
+        Conversation,
+        Origin, //
     },
     oracle::{
-        self,
-        dialogue::Dialogue,
+        announced::{
+            announced,
+            in_line,
+            Announced, //
+        },
+        dialogue::Verdict,
         Expected, //
     },
-    session::Kind,
+    session::{
+        Kind,
+        Protocol, //
+    },
 };
 
 const BOTH: [Direction; 2] = [Direction::Original, Direction::Reply];
 
-type Line = fn(Direction, &[u8]) -> Vec<Expected>;
-
-fn ftp_line(direction: Direction, line: &[u8]) -> Vec<Expected> {
-    oracle::ftp::line(direction, line).into_iter().collect()
+/// What is found is there, and what is believed is what has its place in the dialogue.
+pub(super) fn check(protocol: Protocol, conversation: &Conversation, all: &[Place]) {
+    let announced = announced(protocol, conversation);
+    nothing_else(protocol, conversation, all, &announced);
+    if conversation.has_overtaking {
+        // Who can tell what was said first?
+        nothing_unasked(conversation, all);
+        return;
+    }
+    for Announced {
+        direction,
+        expected,
+        verdict,
+    } in &announced
+    {
+        let is_it = |place: &&Place| (place.direction, &place.expected) == (*direction, expected);
+        let is_believed = all.iter().filter(is_it).any(|place| place.is_admitted);
+        match verdict {
+            Verdict::Yes => assert!(
+                is_believed,
+                "{expected:?} must be believed: {conversation:?}"
+            ),
+            Verdict::No => assert!(
+                !is_believed,
+                "{expected:?} must not be believed: {conversation:?}"
+            ),
+            Verdict::Either => {}
+        }
+    }
+    in_order(conversation, all);
 }
 
-/// What the oracle finds in `stream`, which begins at `from`, with a line.
-fn stream(direction: Direction, stream: &[u8], from: usize, line: Line) -> Vec<Expected> {
-    let mut all = Vec::new();
-    let mut start = from;
-    for text in stream[from..].split_inclusive(|byte| *byte == b'\n') {
-        all.extend(line(direction, text).into_iter().map(|found| Expected {
-            start: start + found.start,
-            ..found
-        }));
-        start += text.len();
+/// What is found once is not found again, unless a packet comes again.
+fn in_order(conversation: &Conversation, all: &[Place]) {
+    if conversation.has_repeats {
+        return;
     }
-    all
+    for (i, place) in all.iter().enumerate() {
+        let is_same =
+            |other: &Place| (other.direction, other.expected) == (place.direction, place.expected);
+        // One that was said too early is found again when it counts.
+        let again = all[..i].iter().filter(|other| is_same(other));
+        let is_new = again.into_iter().all(|other| !other.is_admitted);
+        assert!(is_new, "{place:?} is found twice: {conversation:?}");
+    }
 }
 
 /// Nothing is found that is not there, in whatever order the packets come.
-fn nothing_else(conversation: &Conversation, all: &[Place], line: Line) {
+fn nothing_else(
+    protocol: Protocol,
+    conversation: &Conversation,
+    all: &[Place],
+    announced: &[Announced],
+) {
+    let mut wanted: Vec<(Direction, Expected)> = announced
+        .iter()
+        .map(|announced| (announced.direction, announced.expected))
+        .collect();
     for direction in BOTH {
-        let bytes = &conversation.streams[index(direction)];
-        let mut wanted = stream(direction, bytes, 0, line);
-        // The first packet that is seen is taken to begin a line.
-        let mut packets = conversation.packets.iter();
-        if let Some(first) = packets.find(|packet| packet.direction == direction) {
-            wanted.extend(stream(direction, bytes, first.offset, line));
-        }
-        for place in all.iter().filter(|place| place.direction == direction) {
-            let Place { expected, .. } = place;
-            assert!(
-                wanted.contains(expected),
-                "{expected:?} is not there: {conversation:?}"
-            );
+        let mut start = 0;
+        let stream = &conversation.streams[index(direction)];
+        for line in stream.split_inclusive(|byte| *byte == b'\n') {
+            let found = in_line(protocol, direction, line).into_iter();
+            wanted.extend(found.map(|expected| {
+                let start = start + expected.start;
+                (direction, Expected { start, ..expected })
+            }));
+            start += line.len();
         }
     }
-}
-
-/// IRC: what is found is what is there.
-pub(super) fn irc(conversation: &Conversation, all: &[Place]) {
-    nothing_else(conversation, all, oracle::irc::line);
-    if !conversation.is_in_order {
-        return;
-    }
-    for direction in BOTH {
-        let bytes = &conversation.streams[index(direction)];
-        let wanted = stream(direction, bytes, 0, oracle::irc::line);
-        let mut found: Vec<Expected> = all
-            .iter()
-            .filter(|place| place.direction == direction)
-            .map(|place| place.expected)
-            .collect();
-        if conversation.has_repeats {
-            found.sort_by_key(|found| found.start);
-            found.dedup();
-        }
-        assert_eq!(found, wanted, "{direction:?} of {conversation:?}");
-    }
-}
-
-/// FTP: the same, as far as the dialogue goes, and in it what has its place there.
-pub(super) fn ftp(conversation: &Conversation, all: &[Place]) {
-    nothing_else(conversation, all, ftp_line);
-    if !conversation.is_in_order {
-        return;
-    }
-    nothing_unasked(conversation, all);
-    if conversation.is_polite && !conversation.has_repeats {
-        let (wanted, is_encrypted) = dialogue(conversation);
-        // Nobody can tell how much of what is encrypted looks like lines.
-        let count = if is_encrypted {
-            wanted.len().min(all.len())
-        } else {
-            all.len()
-        };
-        assert_eq!(all[..count], wanted, "{conversation:?}");
-    }
-}
-
-/// What is found in a connection in which nobody interrupts, and whether that is encrypted in the
-/// end.
-fn dialogue(conversation: &Conversation) -> (Vec<Place>, bool) {
-    let mut dialogue = Dialogue::new(conversation.is_picked_up);
-    let mut all = Vec::new();
-    let mut at = [0; 2];
-    let mut packets = conversation.packets.iter().peekable();
-    while let Some(packet) = packets.next() {
-        let direction = packet.direction;
-        if packets
-            .peek()
-            .is_some_and(|next| next.direction == direction)
-        {
-            continue;
-        }
-        // All that this side says before the other one does.
-        let start = &mut at[index(direction)];
-        let end = packet.offset + packet.bytes.len();
-        let turn = &conversation.streams[index(direction)][*start..end];
-        for line in turn.split_inclusive(|byte| *byte == b'\n') {
-            if dialogue.line(direction, line).is_err() {
-                return (all, true);
-            }
-            if !dialogue.is_foreign() {
-                all.extend(ftp_line(direction, line).into_iter().map(|found| Place {
-                    direction,
-                    is_admitted: matches!(found.kind, Kind::Ftp(kind) if dialogue.admits(kind)),
-                    expected: Expected {
-                        start: *start + found.start,
-                        ..found
-                    },
-                }));
-            }
-            *start += line.len();
-        }
-    }
-    (all, false)
-}
-
-/// Whoever interrupts whom: without a question there is no answer, and without a greeting nothing.
-fn nothing_unasked(conversation: &Conversation, all: &[Place]) {
-    if conversation.is_picked_up {
-        return;
-    }
-    let lines = |direction| conversation.streams[index(direction)].split(|byte| *byte == b'\n');
-    let is_question = |line: &[u8]| {
-        let word = line.get(..4).unwrap_or_default().to_ascii_uppercase();
-        matches!(word.as_slice(), b"PASV" | b"SPSV" | b"CPSV" | b"EPSV")
-    };
-    let is_asked = lines(Direction::Original).any(is_question);
-    let is_greeting = |line: &[u8]| matches!(line, [b'1' | b'2', ..]);
-    let is_greeted = lines(Direction::Reply)
-        .find(|line| line.len() >= 3)
-        .is_some_and(is_greeting);
-    for place in all.iter().filter(|place| place.is_admitted) {
-        let is_answer = matches!(
-            place.expected.kind,
-            Kind::Ftp(FtpKind::Pasv | FtpKind::Epsv)
-        );
+    for place in all {
         assert!(
-            is_greeted && (is_asked || !is_answer),
+            wanted.contains(&(place.direction, place.expected)),
+            "{place:?} is not there: {conversation:?}"
+        );
+    }
+}
+
+/// In whatever order the packets come: without a question there is no answer, without a greeting
+/// nothing in FTP, without registration nothing in IRC, and a connection that was picked up has no
+/// active side.
+fn nothing_unasked(conversation: &Conversation, all: &[Place]) {
+    let [client, server] = conversation.streams.each_ref().map(|stream| words(stream));
+    let has = |words: &[Vec<u8>], wanted: &str| words.iter().any(|word| word == wanted.as_bytes());
+    let questions = ["PASV", "SPSV", "CPSV", "P@SW", "EPSV"];
+    let is_question = |word: &&Vec<u8>| questions.iter().any(|known| known.as_bytes() == *word);
+    // The first segment may begin in the middle of that.
+    let unheard = usize::from(conversation.origin == Origin::Injected) * 2;
+    let asked = client.iter().filter(is_question).count() + unheard;
+    let mut answers = BTreeSet::new();
+    for place in all.iter().filter(|place| place.is_admitted) {
+        let is_in_place = match place.expected.kind {
+            Kind::Ftp(FtpKind::Port | FtpKind::Eprt) => conversation.origin != Origin::PickedUp,
+            Kind::Ftp(FtpKind::Pasv | FtpKind::Epsv) => {
+                answers.insert(place.expected.start);
+                answers.len() <= asked
+            }
+            Kind::Irc(_) => match conversation.origin {
+                Origin::Begun => {
+                    let is_welcome = server.iter().any(|word| word.ends_with(b"001"));
+                    is_welcome || has(&client, "NICK") && has(&client, "USER")
+                }
+                Origin::PickedUp => false,
+                Origin::Injected => true,
+            },
+            Kind::Tftp | Kind::Amanda(_) => true,
+        };
+        let is_greeted = conversation.origin != Origin::Begun
+            || !matches!(place.expected.kind, Kind::Ftp(_))
+            || server.iter().any(|word| word.starts_with(b"2"));
+        assert!(
+            is_in_place && is_greeted,
             "{place:?} is unasked: {conversation:?}"
         );
     }
+}
+
+/// The first words of all lines, of the server's also the second ones, in upper case.
+fn words(stream: &[u8]) -> Vec<Vec<u8>> {
+    let lines = stream.split(|byte| *byte == b'\n');
+    let is_end = |byte: &u8| b" \r-".contains(byte);
+    lines
+        .flat_map(|line| {
+            let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+            let words = line.split(is_end).filter(|word| !word.is_empty());
+            words.take(3).map(<[u8]>::to_ascii_uppercase)
+        })
+        .collect()
 }

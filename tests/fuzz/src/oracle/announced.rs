@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All that the lines of a conversation announce, and what is said of it.
+
+use conntrack_proto::Direction;
+
+use super::{
+    dialogue::{
+        Verdict,
+        Verdicts, //
+    },
+    ftp,
+    ftp_dialogue,
+    irc,
+    irc_dialogue,
+    stream::lines,
+    Expected, //
+};
+use crate::{
+    conversation::Conversation,
+    session::Protocol, //
+};
+
+/// An announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Who says it.
+    pub direction: Direction,
+    /// What it is; it begins at this place of the stream.
+    pub expected: Expected,
+    /// Whether it must be believed.
+    pub verdict: Verdict,
+}
+
+/// What `line` announces.
+pub fn in_line(protocol: Protocol, direction: Direction, line: &[u8]) -> Vec<Expected> {
+    match protocol {
+        Protocol::Ftp => ftp::line(direction, line).into_iter().collect(),
+        Protocol::Irc => irc::line(direction, line),
+        Protocol::Tftp | Protocol::Amanda => Vec::new(),
+    }
+}
+
+fn verdicts(protocol: Protocol, conversation: &Conversation) -> Verdicts {
+    match protocol {
+        Protocol::Ftp => ftp_dialogue::verdicts(conversation),
+        Protocol::Irc => irc_dialogue::verdicts(conversation),
+        Protocol::Tftp | Protocol::Amanda => Verdicts::default(),
+    }
+}
+
+/// Returns all announcements of `conversation`.
+pub fn announced(protocol: Protocol, conversation: &Conversation) -> Vec<Announced> {
+    let verdicts = verdicts(protocol, conversation);
+    let mut all: Vec<Announced> = Vec::new();
+    for line in lines(conversation) {
+        let verdict = verdicts.of(line.direction, line.start);
+        for expected in in_line(protocol, line.direction, &line.text) {
+            let announced = Announced {
+                direction: line.direction,
+                expected: Expected {
+                    start: line.start + expected.start,
+                    ..expected
+                },
+                verdict,
+            };
+            if !all.contains(&announced) {
+                all.push(announced);
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The control for the tables: a simple firewall agrees with them and with the oracle, and each of
+//! many that have one wrong rule does not.
+
+mod ftp;
+mod irc;
+
+use std::collections::BTreeSet;
+
+use super::{
+    announced::{
+        announced,
+        in_line, //
+    },
+    dialogue::Verdict,
+    stream::Line, //
+};
+use crate::{
+    conversation::{
+        index,
+        Conversation, //
+    },
+    dialogues::{
+        table,
+        Dialogue, //
+    },
+    session::Protocol,
+};
+
+/// The lines in which announcements are believed: which connection, which direction, where.
+type Believed = BTreeSet<(usize, usize, usize)>;
+
+fn place(connection: usize, line: &Line) -> (usize, usize, usize) {
+    (connection, index(line.direction), line.start)
+}
+
+/// Lines of a firewall that does not know what it has seen before.
+fn without_memory(conversation: &Conversation) -> Vec<Line> {
+    let mut all = Vec::new();
+    for (i, packet) in conversation.packets.iter().enumerate() {
+        let mut start = packet.offset.max(0) as usize;
+        for text in packet.bytes.split_inclusive(|byte| *byte == b'\n') {
+            all.push(Line {
+                direction: packet.direction,
+                start,
+                text: text.to_vec(),
+                is_whole: true,
+                segment: i,
+                behind: super::stream::Behind::Nothing,
+                is_in_record: false,
+                is_in_middle: false,
+            });
+            start += text.len();
+        }
+    }
+    all
+}
+
+/// Whether what is `believed` is what the oracle wants.
+fn agrees(protocol: Protocol, dialogue: &Dialogue, believed: &Believed) -> bool {
+    let connections = dialogue.connections.iter().enumerate();
+    connections.into_iter().all(|(i, connection)| {
+        announced(protocol, connection).iter().all(|announced| {
+            let side = index(announced.direction);
+            let stream = &connection.streams[side][..announced.expected.start];
+            let newline = stream.iter().rposition(|byte| *byte == b'\n');
+            let start = newline.map_or(0, |at| at + 1);
+            let is_believed = believed.contains(&(i, side, start));
+            match announced.verdict {
+                Verdict::Yes => is_believed,
+                Verdict::No => !is_believed,
+                Verdict::Either => true,
+            }
+        })
+    })
+}
+
+/// Names of the dialogues in which that is not so.
+fn disagreements(protocol: Protocol, firewall: impl Fn(&Dialogue) -> Believed) -> Vec<String> {
+    let all = table(protocol).into_iter();
+    all.filter(|dialogue| !agrees(protocol, dialogue, &firewall(dialogue)))
+        .map(|dialogue| dialogue.name)
+        .collect()
+}
+
+/// All lines that announce something.
+fn announcing(protocol: Protocol, dialogue: &Dialogue) -> Believed {
+    let mut all = Believed::new();
+    for (i, connection) in dialogue.connections.iter().enumerate() {
+        for line in super::stream::lines(connection) {
+            if !in_line(protocol, line.direction, &line.text).is_empty() {
+                all.insert(place(i, &line));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn believes_all_or_nothing() {
+    for protocol in [Protocol::Ftp, Protocol::Irc] {
+        assert!(!disagreements(protocol, |_| Believed::new()).is_empty());
+        assert!(!disagreements(protocol, |dialogue| announcing(protocol, dialogue)).is_empty());
+    }
+}
