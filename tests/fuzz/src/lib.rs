@@ -9,10 +9,12 @@ pub mod conversation;
 pub mod corpus;
 pub mod dialogues;
 mod oracle;
+pub mod phrases;
 mod properties;
 pub mod session;
 
 pub use properties::{
     check,
+    check_connections,
     check_with, //
 };

@@ -29,6 +29,7 @@ use crate::{
         self,
         Expected, //
     },
+    phrases,
     session::{
         self,
         Found,
@@ -53,9 +54,30 @@ pub fn check(protocol: Protocol, data: &[u8]) {
 ///
 /// If one does not hold.
 pub fn check_with(protocol: Protocol, data: &[u8], change: impl Fn(&mut Vec<Found>)) {
-    let conversations = conversation::read(data);
+    let expanded = phrases::expand(protocol, data);
+    let data = expanded.as_deref().unwrap_or(data);
+    let connections = conversation::read(data);
+    check_connections(protocol, &connections, change);
+    // It is not cheap.
+    if data.len() % 64 == 1 {
+        for connection in &connections {
+            takes_linear_time(protocol, connection);
+        }
+    }
+}
+
+/// Does the same for connections that use the same ports one after the other.
+///
+/// # Panics
+///
+/// If one does not hold.
+pub fn check_connections(
+    protocol: Protocol,
+    connections: &[Conversation],
+    change: impl Fn(&mut Vec<Found>),
+) {
     let options = Options {
-        origin: conversations
+        origin: connections
             .first()
             .map_or(Origin::Begun, |first| first.origin),
         is_in_windows: false,
@@ -68,23 +90,17 @@ pub fn check_with(protocol: Protocol, data: &[u8], change: impl Fn(&mut Vec<Foun
             ..options
         },
     );
-    for conversation in &conversations {
-        if conversation.origin == Origin::Begun {
-            session.begin(conversation.seqs);
-            in_windows.begin(conversation.seqs);
+    for connection in connections {
+        if connection.origin == Origin::Begun {
+            session.begin(connection.seqs);
+            in_windows.begin(connection.seqs);
         }
         check_one(
             protocol,
-            conversation,
+            connection,
             (&mut session, &mut in_windows),
             &change,
         );
-    }
-    // It is not cheap.
-    if data.len() % 64 == 1 {
-        for conversation in &conversations {
-            takes_linear_time(protocol, conversation);
-        }
     }
 }
 

@@ -73,6 +73,8 @@ struct Multi {
     is_greeting: bool,
     /// Its first line had an address in it.
     has_announced: bool,
+    /// What could be said of that.
+    first: Verdict,
 }
 
 /// The connection is encrypted.
@@ -106,6 +108,8 @@ pub struct World {
     was_secret: bool,
     /// Announcements that came before the greeting.
     waiting: Vec<Place>,
+    /// Those of them of which nobody can tell whether they count.
+    unclear: Vec<Place>,
 }
 
 impl World {
@@ -124,6 +128,7 @@ impl World {
             secret: None,
             was_secret: false,
             waiting: Vec::new(),
+            unclear: Vec::new(),
         };
         if origin == Origin::Begun {
             return vec![begun];
@@ -156,6 +161,7 @@ impl World {
             epsv_all: false,
             secret: None,
             was_secret: false,
+            unclear: Vec::new(),
             ..self.clone()
         }
     }

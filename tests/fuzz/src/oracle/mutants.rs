@@ -18,12 +18,17 @@ use super::{
 };
 use crate::{
     conversation::{
+        self,
         index,
         Conversation, //
     },
     dialogues::{
         table,
         Dialogue, //
+    },
+    phrases::{
+        expand,
+        PHRASES, //
     },
     session::Protocol,
 };
@@ -103,4 +108,49 @@ fn believes_all_or_nothing() {
         assert!(!disagreements(protocol, |_| Believed::new()).is_empty());
         assert!(!disagreements(protocol, |dialogue| announcing(protocol, dialogue)).is_empty());
     }
+}
+
+/// The right firewall agrees with the oracle about sessions that nobody has written, too.
+fn agrees_everywhere(protocol: Protocol, firewall: impl Fn(&Dialogue) -> Believed) {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut wrong = Vec::new();
+    let mut clear = [0; 3];
+    for i in 0..5000 {
+        let mut data = vec![PHRASES];
+        for _ in 0..4 + i % 20 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            data.push((state >> 24) as u8);
+        }
+        let connections = conversation::read(&expand(protocol, &data).expect("a session"));
+        if connections
+            .iter()
+            .any(|connection| connection.has_overtaking)
+        {
+            continue;
+        }
+        let dialogue = Dialogue {
+            connections,
+            ..Dialogue::default()
+        };
+        for connection in &dialogue.connections {
+            for announced in announced(protocol, connection) {
+                clear[announced.verdict as usize] += 1;
+            }
+        }
+        if !agrees(protocol, &dialogue, &firewall(&dialogue)) {
+            wrong.push((data.len(), format!("{:?}", dialogue.connections)));
+        }
+    }
+    // Most of what is announced is clearly to be believed or not.
+    let [yes, no, either] = clear;
+    println!(
+        "{protocol:?}: {yes} yes, {no} no, {either} either, {} wrong",
+        wrong.len()
+    );
+    wrong.sort();
+    wrong.truncate(12);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(yes > 1000 && no > 1000 && either < yes + no);
 }

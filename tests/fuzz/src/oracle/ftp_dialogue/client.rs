@@ -225,21 +225,22 @@ impl World {
             }
             Behind::Nothing | Behind::Crlf => Verdict::Yes,
         };
-        if self.state == State::Silent && verdict != Verdict::No {
-            if ftp::line(line.direction, &line.text).is_some() {
-                let place = (0, line.start);
-                if verdict == Verdict::Yes {
-                    self.waiting.push(place);
-                    return Next {
-                        world: self,
-                        own: None,
-                        others: Vec::new(),
-                    };
-                }
-            }
-            return Next::new(self, Verdict::Either);
+        if self.state != State::Silent || verdict == Verdict::No {
+            return Next::new(self, verdict);
         }
-        Next::new(self, verdict)
+        let is_whole = ftp::line(line.direction, &line.text).is_some();
+        if !is_whole {
+            return Next::new(self, Verdict::No);
+        }
+        if verdict == Verdict::Either {
+            self.unclear.push((0, line.start));
+        }
+        self.waiting.push((0, line.start));
+        Next {
+            world: self,
+            own: None,
+            others: Vec::new(),
+        }
     }
 
     /// Hears the rest of a line.

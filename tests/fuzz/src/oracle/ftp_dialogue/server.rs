@@ -94,6 +94,7 @@ impl World {
                 code,
                 is_greeting: false,
                 has_announced: ftp::line(line.direction, text).is_some(),
+                first: self.answer(code),
             }),
             ..self.clone()
         };
@@ -135,18 +136,25 @@ impl World {
         if multi.is_some_and(|multi| multi.is_greeting) {
             return match (self.state, &code) {
                 (State::Silent, b"220") => vec![ended.greeted()],
+                (State::Silent, b"227" | b"229") => vec![Next::new(ended, Verdict::No)],
                 (State::Silent, _) if code[0] == b'2' => ended.perhaps_greeted(),
                 _ => vec![Next::new(ended, Verdict::No)],
             };
         }
-        // Each reply announces once.
-        let own = if multi.is_some_and(|multi| multi.has_announced) {
-            Verdict::No
-        } else {
-            self.answer(code)
+        let answer = self.answer(code);
+        let mut closed = ended.close(code, line);
+        let own = match multi {
+            // It began before the question came: some may take it for its answer.
+            Some(multi) if multi.first == Verdict::No && answer != Verdict::No => {
+                closed.extend(ended.close_at(0, code, line));
+                Verdict::Either
+            }
+            // Each reply announces once.
+            Some(multi) if multi.has_announced => Verdict::No,
+            _ => answer,
         };
         let next = |world| Next::new(world, own);
-        ended.close(code, line).into_iter().map(next).collect()
+        closed.into_iter().map(next).collect()
     }
 
     fn greeting(&self, line: &Line) -> Vec<Next<Self>> {
@@ -172,18 +180,19 @@ impl World {
         }
         let is_answer = matches!(&code, b"227" | b"229");
         let is_known = code[0] == b'2' && !is_answer || &code == b"120";
-        if has_more && is_known {
+        if has_more {
             let open = |world: Self| Self {
                 multi: Some(Multi {
                     code,
                     is_greeting: true,
                     has_announced: false,
+                    first: Verdict::No,
                 }),
                 ..world
             };
             let mut all = vec![no(open(self.clone()))];
             // Its first line may be enough.
-            if &code != b"120" {
+            if is_known && &code != b"120" {
                 let Next { world, own, others } = self.greeted();
                 all.push(Next {
                     world: open(world),
@@ -191,7 +200,7 @@ impl World {
                     others,
                 });
             }
-            if code[0] == b'2' && &code != b"220" {
+            if !matches!(&code, b"220" | b"120") {
                 all.push(no(self.dead()));
             }
             return all;
@@ -209,11 +218,11 @@ impl World {
         let mut world = self.clone();
         world.state = State::Open;
         let waiting = std::mem::take(&mut world.waiting);
+        let unclear = std::mem::take(&mut world.unclear);
         let latest = waiting.len().saturating_sub(1);
-        let is_clear = !world.pending.contains(&Command::EpsvAll);
         let judged = waiting.into_iter().enumerate().map(|(i, place)| {
             // One is in force.
-            let verdict = if i == latest && is_clear {
+            let verdict = if i == latest && !unclear.contains(&place) {
                 Verdict::Yes
             } else {
                 Verdict::Either

@@ -5,6 +5,7 @@
 use conntrack_proto::Direction;
 
 use super::{
+    agrees_everywhere,
     disagreements,
     place,
     without_memory,
@@ -148,9 +149,9 @@ struct Firewall {
 }
 
 const QUESTIONS: [&str; 5] = ["PASV", "SPSV", "CPSV", "P@SW", "EPSV"];
-const FIRST: [&str; 16] = [
+const FIRST: [&str; 24] = [
     "USER", "PASS", "TYPE", "PORT", "EPRT", "PASV", "EPSV", "AUTH", "FEAT", "HOST", "CLNT", "STAT",
-    "CWD", "NOOP", "STOR", "REIN",
+    "CWD", "NOOP", "STOR", "REIN", "CCC", "QUIT", "ADAT", "MKD", "RETR", "SPSV", "CPSV", "P@SW",
 ];
 
 fn believed(dialogue: &Dialogue, wrong: Wrong) -> Believed {
@@ -266,7 +267,7 @@ impl Firewall {
     /// Whether an announcement in `line` is believed.
     fn server(&mut self, wrong: Wrong, line: &Line) -> bool {
         let mut text = line.text.as_slice();
-        if !self.is_greeted && wrong != BlankBeforeGreetingIsForeign {
+        if !self.is_greeted && self.code.is_none() && wrong != BlankBeforeGreetingIsForeign {
             text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
             text = text.trim_ascii_start();
         }
@@ -299,8 +300,10 @@ impl Firewall {
         if !is_reply {
             return false;
         }
+        let had_doubt = self.has_doubt;
         let is_believed = self.answers(wrong, code);
         if has_more {
+            self.has_doubt = had_doubt && !line.text.contains(&b'(');
             self.code = Some(code);
             self.has_announced = is_believed && line.text.contains(&b'(');
             return is_believed && wrong != FirstOfSeveralIsIgnored;
@@ -388,7 +391,7 @@ impl Firewall {
         let is_positive = code[0] == b'2';
         match command {
             "ALL" if is_positive || wrong == RefusedEpsvAllStays => self.epsv_all = true,
-            "ALL" => self.epsv_all = false,
+            "ALL" => {}
             "REIN" if (is_positive || wrong == RefusedReinEnds) && wrong != ReinEndsNothing => {
                 self.epsv_all = false;
             }
@@ -406,6 +409,11 @@ impl Firewall {
 fn right_one_agrees() {
     let found = disagreements(Protocol::Ftp, |dialogue| believed(dialogue, Nothing));
     assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn right_one_agrees_everywhere() {
+    agrees_everywhere(Protocol::Ftp, |dialogue| believed(dialogue, Nothing));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use conntrack_proto::Direction;
 
 use super::{
+    agrees_everywhere,
     disagreements,
     place,
     without_memory,
@@ -141,16 +142,18 @@ impl Firewall {
             self.is_welcome |= is_welcome;
         }
         if line.direction == Direction::Reply {
-            return false;
+            return self.verdict(origin, is_registered);
         }
         let is_first = !std::mem::replace(&mut self.has_command, true);
         let is_checked =
             wrong == HeadersForEver || !is_registered || is_first && wrong != WelcomeEndsAllChecks;
         if origin == Origin::Begun && is_checked {
             let upper = word.to_ascii_uppercase();
-            let is_known = ["NICK", "USER", "PASS", "CAP", "WEBIRC", "PONG", "JOIN"]
-                .iter()
-                .any(|known| known.as_bytes() == upper);
+            let is_known = [
+                "NICK", "USER", "PASS", "CAP", "WEBIRC", "PONG", "JOIN", "QUIT",
+            ]
+            .iter()
+            .any(|known| known.as_bytes() == upper);
             let is_request = upper == b"POST" || upper == b"GET";
             let is_bad = match wrong {
                 FirstWordIsIgnored => false,
@@ -163,6 +166,10 @@ impl Firewall {
         }
         self.nicks += u32::from(word.eq_ignore_ascii_case(b"NICK"));
         self.users += u32::from(word.eq_ignore_ascii_case(b"USER"));
+        self.verdict(origin, is_registered)
+    }
+
+    fn verdict(&self, origin: Origin, is_registered: bool) -> bool {
         match origin {
             Origin::Begun => is_registered && !self.is_dead,
             Origin::PickedUp => false,
@@ -175,6 +182,11 @@ impl Firewall {
 fn right_one_agrees() {
     let found = disagreements(Protocol::Irc, |dialogue| believed(dialogue, Nothing));
     assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn right_one_agrees_everywhere() {
+    agrees_everywhere(Protocol::Irc, |dialogue| believed(dialogue, Nothing));
 }
 
 #[test]
