@@ -129,7 +129,8 @@ pub(crate) fn look<H: LineHelper>(
 #[inline(never)]
 fn begin<S: LineSession>(conn: &Conn<'_, S>, header: TcpHeader<'_>) {
     if conn.direction() == Direction::Reply && conn.is_in_handshake() {
-        conn.state().begin(header.ack(), header.seq().wrapping_add(1));
+        conn.state()
+            .begin(header.ack(), header.seq().wrapping_add(1));
     }
 }
 

@@ -163,7 +163,15 @@ impl<A: Copy> Slot<A> {
         expectation: &Expectation,
     ) -> Option<Outcome> {
         let exp = NonNull::new(expectation.as_ptr());
-        self.call(Request::Announce, packet, conn, base, Some(found), wanted, exp)
+        self.call(
+            Request::Announce,
+            packet,
+            conn,
+            base,
+            Some(found),
+            wanted,
+            exp,
+        )
     }
 
     /// Has the NAT half put `port` in the place of the one in `found`; [`None`] if there is none.

@@ -282,9 +282,9 @@ impl Dialogue {
 
     fn change(&self, clear: u32, set: u32) {
         // At once, since the other side may be speaking on another CPU.
-        let _ = self.flags.fetch_update(Relaxed, Relaxed, |flags| {
-            Some((flags & !clear) | set)
-        });
+        let _ = self
+            .flags
+            .fetch_update(Relaxed, Relaxed, |flags| Some((flags & !clear) | set));
     }
 }
 
@@ -298,4 +298,3 @@ pub(super) fn question(command: Command) -> Option<Question> {
         Command::Other => None,
     }
 }
-

@@ -229,7 +229,8 @@ fn alone(direction: Direction, kind: Kind, text: &[u8]) -> Option<Found> {
             },
             b"\n",
         ),
-        Kind::Tftp => return None,
+        // They have no line of their own.
+        Kind::Ftp(ftp::Kind::Deferred) | Kind::Tftp => return None,
     };
     let line = [before, text, after].concat();
     let found = session::alone(direction, kind, &line);

@@ -25,8 +25,7 @@ use conntrack_proto::{
     LineSession,
     Only,
     OpenLine,
-    Segment,
-    Span, //
+    Segment, //
 };
 
 use crate::conversation::{
@@ -128,21 +127,14 @@ enum State {
 }
 
 impl Conversation {
-    /// Returns a new one.
+    /// Returns a new one; [`Self::begin`] must follow if it was seen from its beginning on.
     pub fn new(protocol: Protocol, options: Options) -> Self {
         Self(match protocol {
-            Protocol::Ftp => {
-                let session = ftp::Session::new();
-                if options.origin == Origin::Begun {
-                    session.fresh();
-                }
-                State::Ftp(Stream::new(session, options))
-            }
+            Protocol::Ftp => State::Ftp(Stream::new(ftp::Session::new(), options)),
             Protocol::Irc => {
-                // With a port that NAT changed both directions are of interest.
-                let session = irc::Session::new();
-                session.tell(NonZeroU16::MAX, NonZeroU16::MIN);
-                State::Irc(Stream::new(session, options))
+                let stream = Stream::new(irc::Session::new(), options);
+                tell_any(&stream.session);
+                State::Irc(stream)
             }
             Protocol::Tftp => State::Tftp,
             Protocol::Amanda => State::Amanda,
@@ -151,7 +143,14 @@ impl Conversation {
 
     /// SYN and SYN-ACK are seen: the client and the server say their first bytes at `seqs`.
     pub fn begin(&mut self, seqs: [u32; 2]) {
-        let _ = seqs;
+        match &mut self.0 {
+            State::Ftp(stream) => stream.session.begin(seqs[0], seqs[1]),
+            State::Irc(stream) => {
+                stream.session.begin(seqs[0], seqs[1]);
+                tell_any(&stream.session);
+            }
+            State::Amanda | State::Tftp => {}
+        }
     }
 
     /// Returns all that is found in `bytes`, a segment at `seq` or a datagram.
@@ -212,6 +211,11 @@ impl Conversation {
     }
 }
 
+/// With a port that NAT changed both directions are of interest.
+fn tell_any(session: &irc::Session) {
+    session.tell(NonZeroU16::MAX, NonZeroU16::MIN);
+}
+
 /// Returns what is found in `line`, which is a line, or for Amanda a datagram, of `kind`.
 pub fn alone(direction: Direction, kind: Kind, line: &[u8]) -> Option<Found> {
     let protocol = match kind {
@@ -233,20 +237,36 @@ pub fn alone(direction: Direction, kind: Kind, line: &[u8]) -> Option<Found> {
 
 /// What a protocol that talks in lines has to say for itself.
 trait Talk: LineSession {
-    fn describe(&self, found: &Self::Found, seq: u32) -> Found;
+    /// Describes what is found at `seq`; `early` is what was found before the server greeted.
+    fn describe(&self, found: &Self::Found, seq: u32, early: &mut Option<Found>) -> Found;
 }
 
 impl Talk for ftp::Session {
-    fn describe(&self, f: &ftp::Announcement, seq: u32) -> Found {
-        Found {
-            is_admitted: self.admit(f.kind, seq).is_ok(),
-            ..Found::new(Kind::Ftp(f.kind), f.address, f.port, seq, f.span.len())
+    fn describe(&self, f: &ftp::Announcement, seq: u32, early: &mut Option<Found>) -> Found {
+        let admitted = self.admit(f, seq);
+        if f.kind == ftp::Kind::Deferred {
+            assert_eq!(admitted, Ok(()));
+            let early = early.expect("what was deferred");
+            assert_eq!(early.port, f.port.get());
+            return Found {
+                is_admitted: true,
+                ..early
+            };
         }
+        let found = Found {
+            is_admitted: admitted.is_ok(),
+            ..Found::new(Kind::Ftp(f.kind), f.address, f.port, seq, f.span.len())
+        };
+        if admitted == Err(ftp::Refusal::Early) {
+            self.defer(f.kind, seq, f.port);
+            *early = Some(found);
+        }
+        found
     }
 }
 
 impl Talk for irc::Session {
-    fn describe(&self, f: &irc::Announcement, seq: u32) -> Found {
+    fn describe(&self, f: &irc::Announcement, seq: u32, _: &mut Option<Found>) -> Found {
         Found::new(Kind::Irc(f.kind), f.address, f.port, seq, f.span.len())
     }
 }
@@ -255,15 +275,21 @@ impl Talk for irc::Session {
 struct Stream<S> {
     session: S,
     kept: [Option<Box<OpenLine>>; 2],
+    /// What the client announced before the server greeted.
+    early: Option<Found>,
     has_given_up: bool,
     options: Options,
 }
 
 impl<S: Talk> Stream<S> {
     fn new(session: S, options: Options) -> Self {
+        if options.origin == Origin::Injected {
+            session.pick_up();
+        }
         Self {
             session,
             kept: [None, None],
+            early: None,
             has_given_up: false,
             options,
         }
@@ -288,6 +314,7 @@ impl<S: Talk> Stream<S> {
         let mut on = OnSegment {
             session,
             kept: &mut self.kept[index(direction)],
+            early: &mut self.early,
             direction,
             bytes,
             has_given_up: &mut self.has_given_up,
@@ -335,6 +362,7 @@ impl<S: Talk> Stream<S> {
 struct OnSegment<'a, S> {
     session: &'a S,
     kept: &'a mut Option<Box<OpenLine>>,
+    early: &'a mut Option<Found>,
     direction: Direction,
     bytes: &'a [u8],
     has_given_up: &'a mut bool,
@@ -362,15 +390,21 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
     }
 
     fn found(&mut self, found: &S::Found, at: usize, seq: u32) -> Made {
-        let span: Span = S::span(found);
-        assert!(span.len() > 0);
+        let found = self.session.describe(found, seq, self.early);
+        // What comes later than it was said is in another stream.
+        if found.direction != self.direction {
+            self.all.push(found);
+            return Made::Unchanged;
+        }
+        let len = found.len;
+        assert!(len > 0);
         // What is not whole in this segment has no place in it.
-        if let Some(text) = self.bytes.get(at..).and_then(|rest| rest.get(..span.len())) {
+        if let Some(text) = self.bytes.get(at..).and_then(|rest| rest.get(..len)) {
             assert!(!text.contains(&b'\n'), "{}", text.escape_ascii());
         }
         // Those that a kept line begins with are at most as many as it has bytes.
         assert!(self.all.len() < self.bytes.len() + WINDOW);
-        self.all.push(self.session.describe(found, seq));
+        self.all.push(found);
         Made::Unchanged
     }
 
@@ -379,8 +413,8 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
     }
 
     fn take(&mut self) -> Option<Self::Line> {
-        self.session.kept().take(self.direction);
-        self.kept.take()
+        let was_kept = self.session.kept().take(self.direction);
+        self.kept.take().filter(|_| was_kept)
     }
 
     fn has_lost(&self) -> bool {

@@ -54,13 +54,17 @@ fn core_believes_what_the_tables_say() {
                 for (port, is_believed) in &dialogue.expected {
                     if is_believed.is_some_and(|wanted| wanted != ports.contains(port)) {
                         let name = &dialogue.name;
-                        wrong.push(format!("{name}: {port}, wanted: {is_believed:?}"));
+                        let how = if is_in_windows {
+                            "in windows"
+                        } else {
+                            "in one"
+                        };
+                        wrong.push(format!("{name}: {port}, wanted: {is_believed:?}, {how}"));
                     }
                 }
             }
         }
     }
-    wrong.dedup();
     assert!(wrong.is_empty(), "{}: {wrong:#?}", wrong.len());
 }
 

@@ -138,6 +138,7 @@ fn nothing_unasked(conversation: &Conversation, all: &[Place]) {
                 Origin::PickedUp => false,
                 Origin::Injected => true,
             },
+            Kind::Ftp(FtpKind::Deferred) => false,
             Kind::Tftp | Kind::Amanda(_) => true,
         };
         let is_greeted = conversation.origin != Origin::Begun
