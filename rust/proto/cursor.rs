@@ -23,6 +23,8 @@ pub struct Cursor {
     pub(super) is_again: bool,
     /// How many of the bytes at its beginning have been seen before.
     pub(super) old: usize,
+    /// Whether bytes are missing before the segment, and more than may still be waited for.
+    pub(super) is_behind_loss: bool,
     /// Whether the line before this one, in the same segment, ended in a newline alone.
     pub(super) is_behind_bare_newline: bool,
     /// What was known before the segment.
@@ -60,6 +62,7 @@ impl Cursor {
             gap_place: Place::Rest,
             is_again: false,
             old: 0,
+            is_behind_loss: false,
             is_behind_bare_newline: false,
             before: 0,
         }

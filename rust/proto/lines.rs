@@ -276,6 +276,8 @@ impl Starts {
             if self.seen == 1 {
                 cursor.gap_place = Place::Start;
             }
+        } else {
+            cursor.is_behind_loss = is_before(seen_end, seq);
         }
         if !is_before(self.newest, end) {
             if ends_in_newline && end != self.newest && is_before(older, end) {

@@ -159,6 +159,9 @@ fn other_protocols_are_left_alone() {
         "530 No\r\n",
         "Hello\r\n530 No\r\n",
         "HTTP/1.1 200\r\n",
+        "+OK ready\r\n",
+        "* OK ready\r\n",
+        ":server NOTICE x\r\n",
     ] {
         let mut talk = Talk::fresh();
         assert_eq!(talk.server(greeting), []);
@@ -174,7 +177,7 @@ fn other_protocols_are_left_alone() {
     assert_eq!(talk.server("220 to this server\r\n"), [Ok(1025)]);
     assert_eq!(talk.client(PORT), [Ok(1025)]);
     // What never greets is none.
-    for text in [",1\r\n", "22\r\n", "+OK ready\r\n", "* OK ready\r\n"] {
+    for text in [",1\r\n", "22\r\n", "331 password\r\n", "OK ready\r\n"] {
         let mut talk = Talk::fresh();
         assert_eq!(talk.server(text), []);
         assert_eq!(talk.client(PORT), EARLY, "{text:?}");

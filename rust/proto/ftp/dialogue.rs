@@ -73,8 +73,12 @@ const FOREIGN: u32 = 1 << 7;
 const ENCRYPTED: u32 = 1 << 8;
 /// One of the two came to be so just now.
 const NEWS: u32 = 1 << 9;
+/// What the server said is not all known, since a segment was lost.
+const LOST: u32 = 1 << 10;
+/// The reply of several lines that has begun has answered a question.
+const ANSWERED: u32 = 1 << 11;
 /// Two bits for [`Kept`].
-const KEPT_SHIFT: u32 = 10;
+const KEPT_SHIFT: u32 = 12;
 const KEPT: u32 = 3 << KEPT_SHIFT;
 /// The code of the reply of several lines that has begun, 0 if none has.
 const REPLY_SHIFT: u32 = 16;
@@ -162,7 +166,7 @@ impl Dialogue {
 
     /// Notes that what follows is in clear.
     pub(super) fn clear_text(&self) {
-        self.change(ENCRYPTED | REPLY, 0);
+        self.change(ENCRYPTED | REPLY | ANSWERED | LOST, 0);
         self.pending.clear();
     }
 
@@ -209,9 +213,26 @@ impl Dialogue {
         self.change(REPLY, u32::from(code.number()) << REPLY_SHIFT);
     }
 
-    /// Notes that it has ended.
-    pub(super) fn close_reply(&self) {
-        self.change(REPLY, 0);
+    /// Notes that it has ended. Tells whether it has answered a question already.
+    pub(super) fn close_reply(&self) -> bool {
+        let flags = self.flags.load(Relaxed);
+        if flags & (REPLY | ANSWERED) != 0 {
+            self.change(REPLY | ANSWERED | LOST, 0);
+        }
+        flags & ANSWERED != 0
+    }
+
+    /// Notes that something is missing of what the server said: a greeting, perhaps, or the end of a
+    /// reply.
+    pub(super) fn lose(&self) {
+        if self.flags.load(Relaxed) & (GREETING | REPLY) != 0 {
+            self.change(0, LOST);
+        }
+    }
+
+    /// Whether that is so.
+    pub(super) fn has_lost(&self) -> bool {
+        self.flags.load(Relaxed) & LOST != 0
     }
 
     /// Takes note of a final reply, the server's line of that `number`.
@@ -238,7 +259,11 @@ impl Dialogue {
             return false;
         }
         let flags = self.flags.load(Relaxed);
-        self.change(GREETING | DEFERRED, 0);
+        // Behind a greeting that is missing comes the reply to a command.
+        if code.number() != 220 && flags & LOST == 0 {
+            return false;
+        }
+        self.change(GREETING | DEFERRED | LOST, 0);
         flags & DEFERRED != 0
     }
 
@@ -268,7 +293,10 @@ impl Dialogue {
             Kind::Pasv | Kind::Epsv if flags & GREETING != 0 => Err(Refusal::Unasked),
             Kind::Pasv | Kind::Epsv => match self.pending.pop_passive() {
                 // In a reply of several lines its last line is still to come.
-                Some(_) if flags & REPLY != 0 => Ok(None),
+                Some(_) if flags & REPLY != 0 => {
+                    self.change(0, ANSWERED);
+                    Ok(None)
+                }
                 Some(number) => Ok(Some(number)),
                 // Once: the question was asked before we came.
                 None if flags & DOUBT != 0 => {

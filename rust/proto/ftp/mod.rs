@@ -260,6 +260,9 @@ impl Session {
                 ..found
             });
         }
+        if cursor.is_behind_loss {
+            self.dialogue.lose();
+        }
         let within = self.dialogue.reply();
         let line = if within.is_none() && self.dialogue.is_greeting() {
             match reply::greeting(line)? {
@@ -276,13 +279,20 @@ impl Session {
         let (code, is_last) = match reply::reply(line)? {
             Reply::Last(code) if within.is_none_or(|first| first == code) => (code, true),
             Reply::First(code) if within.is_none() => (code, false),
+            Reply::Last(_) if self.dialogue.has_lost() => {
+                // That may have been the end of the reply, or this: whatever it is does not count.
+                self.dialogue.close_reply();
+                return Err(Reject::NotOurs);
+            }
             Reply::Last(_) | Reply::First(_) | Reply::Text => return Err(Reject::NotOurs),
         };
-        let found = passive(code, bytes, cursor)?;
+        let mut found = passive(code, bytes, cursor)?;
         if !is_last {
             self.dialogue.open_reply(code);
         } else {
-            self.dialogue.close_reply();
+            if self.dialogue.close_reply() {
+                found = None;
+            }
             if self.dialogue.is_greeting() {
                 let is_greeting = found.is_none() && !code.is_preliminary();
                 if is_greeting && self.dialogue.greet(code) {
@@ -320,11 +330,7 @@ impl Session {
 /// # Errors
 ///
 /// [`Reject::Incomplete`] if the bytes end too early.
-fn passive(
-    code: Code,
-    bytes: &[u8],
-    cursor: &mut Cursor,
-) -> Result<Option<Announcement>, Reject> {
+fn passive(code: Code, bytes: &[u8], cursor: &mut Cursor) -> Result<Option<Announcement>, Reject> {
     let line = bytes.get(cursor.offset..).unwrap_or_default();
     match (code.number(), line.get(3)) {
         (227, Some(b' ' | b'-')) => arguments(Kind::Pasv, bytes, cursor),

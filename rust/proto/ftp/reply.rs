@@ -125,7 +125,9 @@ pub(super) fn greeting(line: &[u8]) -> Result<Greeting<'_>, Reject> {
     }
     let text = rest.iter().position(|&byte| byte == b'\n');
     match rest.first_chunk::<4>() {
-        Some(b"HTTP" | b"SSH-" | b"RFB ") => Ok(Greeting::Foreign),
+        Some(b"HTTP" | b"SSH-" | b"RFB " | b"+OK " | b"* OK") => Ok(Greeting::Foreign),
+        // A server of IRC.
+        Some([b':', ..]) => Ok(Greeting::Foreign),
         Some(_) => Ok(Greeting::Reply(rest)),
         None if text.is_some() => Ok(Greeting::Text),
         None => Err(Reject::Incomplete),
