@@ -41,7 +41,7 @@ CLIENT_OPENS_NOTHING = [
 ]
 SERVER_OPENS_NOTHING = [
     ("ipv4", b"200 227 Entering Passive Mode (%s)\r\n" % PASSIVE),
-    ("ipv4", b"220-227 Entering Passive Mode (%s)\r\n" % PASSIVE),
+    ("ipv4", b"220-227 Entering Passive Mode (%s)\r\n220 end\r\n" % PASSIVE),
     ("ipv4", b"PORT %s\r\n" % PASSIVE),
 ]
 # Here the stock module cuts numbers to size and opens that, or drops the line and so stalls the session.
