@@ -3,6 +3,7 @@
 
 import contextlib
 import re
+import threading
 
 import pytest
 
@@ -10,7 +11,9 @@ import flows
 import shell
 from dialogue import Dialogue, hear, open_from
 from module import OURS
+from nfqueue import Queue
 from scripted import announced, port_command
+from shell import wait_for
 
 PORT = 40000
 
@@ -97,6 +100,36 @@ def test_same_port_in_use(two):
         talk.chat()
 
 
+HOLD = """table inet hold {
+  chain forward { type filter hook forward priority filter - 10; tcp sport 20 tcp flags & (syn|ack) == syn queue num 0; }
+}"""
+
+
+@pytest.mark.ours
+def test_same_port_of_a_connection_on_its_way(network, two):
+    """A port is not free between the moment that its connection comes to the router, which uses the
+    expectation up, and the one in which it leaves and is known. Other processors see that; here the
+    connection is held meanwhile."""
+    one, other = two
+    server = one.flow.server
+    with one.flow.client.listen("ipv4", PORT) as here, other.flow.client.listen("ipv4", PORT) as there, \
+            Queue(network.router) as queue:
+        network.router.run("nft -f -", stdin=HOLD)
+        port = announce(one)
+        opened = []
+        opening = threading.Thread(target=lambda: opened.append(open_from(server, "ipv4", one.flow.seen_as, port, 20)))
+        opening.start()
+        queue.wait()
+        assert announced(network.router) == []
+        second = announce(other)
+        assert second != port
+        queue.release()
+        opening.join()
+        network.router.run("nft delete table inet hold")
+        with opened[0], here.accept()[0]:
+            transfer(other, there, second, source_port=20)
+
+
 @pytest.mark.ours
 def test_other_port_again_and_again(two):
     """A client that always announces the same port, of which the outside belongs to another."""
@@ -165,4 +198,5 @@ def test_port_of_an_ended_session_is_free(network, nat_helper, flow):
     network.router.run("conntrack -D -p tcp --dport 21")
     way.client = network.third
     with Dialogue(way) as talk:
-        assert announce(talk) == PORT
+        # For a moment a connection to it may still be on its way.
+        wait_for("the port", lambda: announce(talk) == PORT)

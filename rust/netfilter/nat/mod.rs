@@ -10,6 +10,7 @@
 
 mod pending;
 mod port;
+mod recent;
 mod rewrite;
 
 use super::{

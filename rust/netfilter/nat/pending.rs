@@ -25,14 +25,14 @@ use kernel::bindings::hlist_node;
 /// The pointer is to an expectation that was found registered, and the RCU read side lock has been
 /// held since then and is for `'a`. So it stays allocated, and what was written before it was
 /// registered stays as it is.
-struct Pending<'a>(NonNull<bindings::nf_conntrack_expect>, PhantomData<&'a ()>);
+pub(super) struct Pending<'a>(NonNull<bindings::nf_conntrack_expect>, PhantomData<&'a ()>);
 
 /// Goes through the expectations of a connection while others may add to them and take out of them.
 ///
 /// # Invariants
 ///
 /// The pointer is null or to the `lnode` of an expectation as in [`Pending`].
-struct Iter<'a>(*mut hlist_node, PhantomData<&'a ()>);
+pub(super) struct Iter<'a>(*mut hlist_node, PhantomData<&'a ()>);
 
 /// Reads a pointer of a list that others may change.
 ///
@@ -52,7 +52,7 @@ unsafe fn dereference(pointer: *mut *mut hlist_node) -> *mut hlist_node {
 /// C type: `nf_conn_help.expectations`. `nf_ct_expect_insert` and `nf_ct_unlink_expect_report` alone
 /// change it, by `hlist_add_head_rcu` and `hlist_del_rcu`. ctnetlink reads it as it is done here; all
 /// others hold `nf_conntrack_expect_lock`.
-fn pending_of<'a, S>(conn: &Conn<'a, S>) -> Iter<'a> {
+pub(super) fn pending_of<'a, S>(conn: &Conn<'a, S>) -> Iter<'a> {
     // SAFETY: By the invariants of `Conn` the extension is valid.
     let first = unsafe { dereference(&raw mut (*conn.help()).expectations.first) };
     // INVARIANT: What is in the list is registered. By the invariants of `Conn` the RCU read side
@@ -79,6 +79,11 @@ impl<'a> Iterator for Iter<'a> {
 }
 
 impl Pending<'_> {
+    /// The pointer to the expectation, valid as long as the RCU read side lock is held.
+    pub(super) fn as_ptr(&self) -> *mut bindings::nf_conntrack_expect {
+        self.0.as_ptr()
+    }
+
     /// Whether it counts no longer.
     ///
     /// C function: `nf_ct_exp_is_expired`.
@@ -200,7 +205,9 @@ impl Expectation {
 /// # Safety
 ///
 /// `exp` and its master must be valid.
-unsafe fn announcer(exp: *const bindings::nf_conntrack_expect) -> bindings::nf_inet_addr {
+pub(super) unsafe fn announcer(
+    exp: *const bindings::nf_conntrack_expect,
+) -> bindings::nf_inet_addr {
     // SAFETY: By the requirements of this function. Tuples do not change once NAT is set up, which is
     // before any helper runs.
     unsafe {

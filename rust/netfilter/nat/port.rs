@@ -7,6 +7,7 @@ use super::{
         address::FIRST_UNPRIVILEGED,
         Conn, //
     },
+    recent::forget_pending,
     Expectation,
     Outcome, //
 };
@@ -79,9 +80,9 @@ impl Expectation {
     /// The same for an opener that is known to use one port, `source`, for all its connections, where
     /// packets of `direction` of the master come from the announcer.
     ///
-    /// It cannot open the same connection twice, so a port that it is connected to is taken, too;
-    /// except by an earlier connection to the same port of the announcer, of which the new one takes
-    /// the place.
+    /// It cannot open the same connection twice, so a port that it is connected to is taken, too, and one
+    /// that it may be connecting to; except by an earlier connection to the same port of the announcer,
+    /// of which the new one takes the place.
     pub(crate) fn register_on_unused_port(
         &self,
         wanted: NonZeroU16,
@@ -93,8 +94,22 @@ impl Expectation {
         let mut tuple = unsafe { (*self.as_ptr()).tuple };
         tuple.src.u.all = source.to_be();
         tuple.dst.u.all = wanted.get().to_be();
+        forget_pending(conn);
+        let port = self.register_unused(wanted, source, tuple, conn, direction)?;
+        self.remember_port();
+        Ok(port)
+    }
+
+    fn register_unused(
+        &self,
+        wanted: NonZeroU16,
+        source: u16,
+        tuple: bindings::nf_conntrack_tuple,
+        conn: &Conn<'_, ()>,
+        direction: Direction,
+    ) -> Result<NonZeroU16> {
         // The usual case: nobody has been there.
-        if !self.is_taken(&tuple) {
+        if self.is_unused(&tuple) {
             match self.register_on(wanted, conn) {
                 Err(EBUSY) => {}
                 result => return result,
@@ -124,13 +139,13 @@ impl Expectation {
             inside.dst.u3 = announced.dst.u3;
             self.find_original(&inside)
         } else {
-            Some(wanted)
+            None
         };
         let wanted = earlier.unwrap_or(wanted);
         self.register_where(wanted, conn, |port, attempt| {
             tuple.dst.u.all = port.get().to_be();
             // Better a port like this than none.
-            earlier == Some(port) || attempt >= MAX_ATTEMPTS / 2 || !self.is_taken(&tuple)
+            earlier == Some(port) || attempt >= MAX_ATTEMPTS / 2 || self.is_unused(&tuple)
         })
     }
 
@@ -142,6 +157,14 @@ impl Expectation {
             return Err(EBUSY);
         }
         self.register().map(|()| port)
+    }
+
+    /// Whether there is no connection `tuple` to this expectation, nor may be one on its way.
+    fn is_unused(&self, tuple: &bindings::nf_conntrack_tuple) -> bool {
+        // SAFETY: By the type invariants the expectation is valid; it is not registered yet. A port is a
+        // plain integer in each field of its union.
+        unsafe { (*self.as_ptr()).tuple.dst.u.all = tuple.dst.u.all };
+        !self.was_told_lately() && !self.is_taken(tuple)
     }
 
     /// Whether there is a connection of which one direction is `tuple`.
