@@ -23,6 +23,7 @@ use core::{
     ptr,
     sync::atomic::{
         AtomicPtr,
+        AtomicUsize,
         Ordering, //
     },
 };
@@ -261,8 +262,13 @@ unsafe fn assign<H: AutoAssign>(skb: *mut sk_buff, ct: *mut bindings::nf_conn) {
         | bindings::IPS_TEMPLATE
         | bindings::IPS_HELPER
         | bindings::IPS_EXPECTED;
-    // SAFETY: `ct` is valid by the requirements of this function.
-    let (status, reply) = unsafe { ((*ct).status as u32, (*ct).tuplehash[1].tuple) };
+    // SAFETY: `ct` is valid by the requirements of this function; `status` is a word of atomic bits,
+    // which others may set if the connection has been confirmed.
+    let status = unsafe { AtomicUsize::from_ptr(&raw mut (*ct).status) };
+    // CAST: All bits of interest are in the lower half.
+    let status = status.load(Ordering::Relaxed) as u32;
+    // SAFETY: As above. The tuples do not change behind NAT.
+    let reply = unsafe { (*ct).tuplehash[1].tuple };
     // The server as it sees itself: DNAT is undone in the reply direction.
     //
     // SAFETY: Each field of the union is a plain integer.

@@ -13,6 +13,7 @@ use core::{
 };
 use kernel::bindings::{
     sk_buff,
+    skb_frag_t,
     skb_shared_info, //
 };
 
@@ -124,19 +125,27 @@ impl<'a> Packet<'a> {
         let skb = self.skb.as_ptr();
         // SAFETY: `skb` is valid by the type invariants; the shared info stands at its end, which is
         // an offset on machines of 64 bits (`skb_end_pointer`).
-        let info = unsafe {
-            &*(*skb)
-                .head
-                .add((*skb).end as usize)
-                .cast::<skb_shared_info>()
-        };
+        let info = unsafe { (*skb).head.add((*skb).end as usize) }.cast::<skb_shared_info>();
+        // It is shared by all clones of the packet, whose owners write to it (`dataref`), so there must
+        // be no reference to all of it. The fields that are read here say what the payload is, and do
+        // not change while it has several owners.
+        //
+        // SAFETY: As above, it is valid.
+        let (flags, fragment_list, count) =
+            unsafe { ((*info).flags, (*info).frag_list, (*info).nr_frags) };
         // Somebody else may write to shared fragments (`sendfile`), so we must not refer to them.
-        if u32::from(info.flags) & bindings::SKBFL_SHARED_FRAG != 0 || !info.frag_list.is_null() {
+        if u32::from(flags) & bindings::SKBFL_SHARED_FRAG != 0 || !fragment_list.is_null() {
             return None;
         }
-        let last = usize::from(info.nr_frags).checked_sub(1)?;
-        let fragment = info.frags.get(last)?;
-        let len = usize::try_from(fragment.len).ok()?;
+        let last = usize::from(count).checked_sub(1)?;
+        // SAFETY: As above; nothing is read.
+        let fragments: *const [skb_frag_t] = unsafe { &raw const (*info).frags };
+        if last >= fragments.len() {
+            return None;
+        }
+        let fragment = fragments.cast::<skb_frag_t>().wrapping_add(last);
+        // SAFETY: It is one of the packet's.
+        let len = usize::try_from(unsafe { (*fragment).len }).ok()?;
         // How far before the end of the packet, and so of the last fragment, `offset` is.
         let rest = self.len().checked_sub(offset)?;
         let start = len.checked_sub(rest)?;
