@@ -192,7 +192,11 @@ impl<H: AutoAssign> Assignment<H> {
             .store(registration.as_ptr(), Ordering::Release);
         shared.hooks.store(hooks.as_mut_ptr(), Ordering::Release);
         // SAFETY: `pernet` is initialised and stays where it is until `drop` has unregistered it.
-        to_result(unsafe { register_pernet_subsys(pernet.get()) })?;
+        if let Err(error) = to_result(unsafe { register_pernet_subsys(pernet.get()) }) {
+            // Some namespaces may have had the hooks already.
+            wait_for_hooks();
+            return Err(error);
+        }
         Ok(Self {
             pernet,
             _hooks: hooks,
@@ -205,12 +209,16 @@ impl<H: AutoAssign> Drop for Assignment<H> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants it is registered.
         unsafe { unregister_pernet_subsys(self.pernet.get()) };
-        // Until no packet is in a hook any more.
-        //
-        // SAFETY: An FFI call with no additional requirements; modules are unloaded in process
-        // context.
-        unsafe { kernel::bindings::synchronize_rcu() };
+        wait_for_hooks();
     }
+}
+
+/// Waits until no packet is in a hook any more that was taken out, and nobody looks at its record, as
+/// `nft list hooks` does.
+fn wait_for_hooks() {
+    // SAFETY: An FFI call with no additional requirements; modules are loaded and unloaded in process
+    // context.
+    unsafe { kernel::bindings::synchronize_rcu() };
 }
 
 /// # Safety
