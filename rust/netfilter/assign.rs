@@ -131,6 +131,10 @@ const HOOKS: [(u8, c_uint); 4] = [
     (bindings::NFPROTO_IPV6 as u8, bindings::NF_INET_POST_ROUTING),
 ];
 
+/// Behind all rules, since nft can set a helper in a chain of any priority, but for one as late as the
+/// two that follow: the SYN proxy, and the confirmation, which calls the helper.
+const PRIORITY: c_int = bindings::NF_IP_PRI_CONNTRACK_CONFIRM - 2;
+
 /// Keeps the hooks in place, in all network namespaces.
 ///
 /// # Invariants
@@ -172,7 +176,7 @@ impl<H: AutoAssign> Assignment<H> {
                     _bitfield_align_1: [],
                     _bitfield_1: Default::default(),
                     hooknum,
-                    priority: bindings::NF_IP_PRI_CONNTRACK_HELPER,
+                    priority: PRIORITY,
                 }
             }),
             GFP_KERNEL,

@@ -123,6 +123,26 @@ def test_explicit_helper_wins(network, clean, flow, sane, kind):
         assert announced(network.router) == []
 
 
+LATE = """table inet late {{
+  ct helper other {{ type "{helper}" protocol tcp; }}
+  chain late {{ type filter hook {hook} priority {priority}; tcp dport 21 ct helper set "other"; }}
+}}
+"""
+
+
+@pytest.mark.parametrize("priority", [299, 301, 2147483644])
+@pytest.mark.parametrize("hook", ["postrouting", "input"])
+def test_explicit_helper_wins_however_late(network, clean, flow, sane, hook, priority):
+    """Where the client's or the server's first packet leaves conntrack, before and behind NAT."""
+    load()
+    way = flow("plain" if hook == "postrouting" else "redirect")
+    network.router.run("nft -f -", stdin=LATE.format(helper=sane, hook=hook, priority=priority))
+    with Dialogue(way) as talk:
+        talk.client_says(port_command(way.client.address["ipv4"], PORT))
+        assert helpers_of(network.router, 21) == [sane]
+        assert announced(network.router) == []
+
+
 NOTRACK = {"iptables": "-A PREROUTING -p tcp -j CT --notrack", "nft": "meta l4proto tcp notrack;"}
 
 
