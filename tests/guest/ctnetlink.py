@@ -40,6 +40,13 @@ def create_connection(router, client, server, helper=None):
     _create(router, NEW_CONNECTION, struct.pack(">BBH", family, 0, 0) + attributes)
 
 
+def name_helper(router, client, server, helper):
+    """Names the helper that an IPv4 connection has already, as who changes its entry may do."""
+    _request(router, NEW_CONNECTION, 0, struct.pack(">BBH", socket.AF_INET, 0, 0)
+             + _tuple(TUPLE_ORIG, socket.AF_INET, client, server)
+             + _attr(HELP | NESTED, _attr(HELP_NAME, helper.encode() + b"\0")))
+
+
 def create_gre(router, client, server, master):
     """A GRE connection that the TCP connection with the ends `master` is said to have announced, as
     that of PPTP does. `client` and `server` are (address, key)."""
