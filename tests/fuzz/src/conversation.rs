@@ -75,7 +75,7 @@ pub struct Conversation {
     pub seqs: [u32; 2],
     /// How it began.
     pub origin: Origin,
-    /// Whether a packet comes too late.
+    /// Whether a packet comes too late, or never.
     pub has_overtaking: bool,
     /// Whether a packet comes twice.
     pub has_repeats: bool,
@@ -137,6 +137,8 @@ impl Conversation {
         let stream = &mut self.streams[index(direction)];
         let end = offset + bytes.len() as isize;
         let known = stream.len() as isize;
+        self.has_repeats |= offset < known;
+        self.has_overtaking |= offset > known;
         if end > known {
             // Nobody saw what was between.
             stream.resize(end as usize, 0);
@@ -169,7 +171,6 @@ impl Conversation {
                     Some(last) if is_longer && last.direction == direction && last.end() == end => {
                         let bytes = [&last.bytes, bytes].concat();
                         self.say_at(direction, last.offset, &bytes);
-                        self.has_repeats = true;
                     }
                     _ => self.say(direction, bytes),
                 }

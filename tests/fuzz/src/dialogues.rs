@@ -42,8 +42,16 @@ pub fn table(protocol: Protocol) -> Vec<Dialogue> {
     let named = Protocol::ALL.iter().find(|known| known.1 == protocol);
     let name = named.map_or("", |known| known.0);
     let path = format!("{}/../dialogues/{name}", env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(path).expect("a table");
-    read::read(&text).iter().map(convert).collect()
+    read(&fs::read_to_string(path).expect("a table"))
+}
+
+/// Reads a table.
+///
+/// # Panics
+///
+/// If it is none.
+pub fn read(text: &str) -> Vec<Dialogue> {
+    read::read(text).iter().map(convert).collect()
 }
 
 fn convert(from: &read::Dialogue) -> Dialogue {

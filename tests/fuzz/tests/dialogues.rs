@@ -101,7 +101,7 @@ fn properties_hold_for_sessions_of_phrases() {
         for i in 1..=sessions {
             let mut data = vec![PHRASES];
             data.extend(
-                numbers(i * 0x9e37_79b9_7f4a_7c15)
+                numbers(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(i))
                     .skip(8)
                     .take(3 + i as usize % 24),
             );

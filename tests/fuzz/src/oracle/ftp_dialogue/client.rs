@@ -196,14 +196,14 @@ impl World {
     /// Hears a command.
     fn ask(&self, command: Command, text: &[u8]) -> Vec<Self> {
         let mut all = vec![self.with(command)];
+        // Where there are questions, or something else begins, nobody needs to guess.
+        if self.has_doubt && command != Command::Other {
+            all.push(Self {
+                has_doubt: false,
+                ..self.with(command)
+            });
+        }
         if command.is_question() {
-            // Where there are questions, nobody needs to guess.
-            if self.has_doubt {
-                all.push(Self {
-                    has_doubt: false,
-                    ..self.with(command)
-                });
-            }
             // A bare CR ends no line.
             let end = text.iter().position(|byte| *byte == b'\r');
             let is_bare = |end: usize| text.get(end + 1).is_some_and(|byte| *byte != b'\n');

@@ -8,14 +8,17 @@ use super::{
     State,
     World, //
 };
-use crate::oracle::{
-    count,
-    dialogue::{
-        Next,
-        Verdict, //
+use crate::{
+    conversation::Origin,
+    oracle::{
+        count,
+        dialogue::{
+            Next,
+            Verdict, //
+        },
+        ftp,
+        stream::Line, //
     },
-    ftp,
-    stream::Line, //
 };
 
 /// A line that begins a reply.
@@ -294,7 +297,8 @@ impl World {
                 }
                 b"234" => {
                     let auth = world.position(|command| command == Command::Auth);
-                    if auth.is_some() {
+                    // Or it was asked for before anybody listened.
+                    if auth.is_some() || self.origin != Origin::Begun {
                         all.push(world.encrypted(line));
                     }
                     if auth != Some(0) || world.is_lossy {
@@ -347,11 +351,18 @@ impl World {
                 all.push(those_before);
             }
         }
-        if all.is_empty() {
-            all = self.close_at(0, code, line);
-            if self.has_doubt {
+        let has_port = ftp::line(line.direction, &line.text).is_some();
+        if questions[0].is_none() || !has_port {
+            // It may be any command's.
+            let is_unasked = all.is_empty();
+            all.extend(self.close_at(0, code, line));
+            if self.has_doubt && is_unasked {
                 all.push(self.clone());
                 all.iter_mut().for_each(|world| world.has_doubt = false);
+                // Without a port it has not told anything.
+                if !has_port {
+                    all.extend(self.close_at(0, code, line));
+                }
             }
         }
         all
@@ -369,7 +380,11 @@ impl World {
         match command {
             Command::EpsvAll if is_positive => {
                 world.epsv_all = true;
-                all = vec![world];
+                // A server that tells a port has not understood it.
+                if !matches!(&code, b"227" | b"229") {
+                    all.clear();
+                }
+                all.push(world);
             }
             Command::Rein if is_positive => {
                 world.epsv_all = false;
