@@ -84,6 +84,13 @@ counters! {
     foreign_address,
     /// Refused: a port below 1024, see `allow_privileged`.
     privileged_port,
+    /// Refused: an offer of a client that was not seen to register, or behind a line break that is not the
+    /// client's own.
+    unasked,
+    /// Connections that do not begin as IRC does: nothing in them counts.
+    not_irc,
+    /// Connections that are encrypted from some point on, so that nothing more can be read.
+    encrypted,
     /// Dropped: a segment with part of a line that NAT has to rewrite as a whole; it comes again.
     held,
     /// Lines that are kept now until they are whole.
@@ -153,6 +160,10 @@ impl LineHelper for Irc {
                 .unwrap_or(Outcome::Unchanged);
         };
         count::conntrack::announced.count();
+        if !found.may_count {
+            unasked.count();
+            return Outcome::Refused;
+        }
         // The client as the server knows it: NAT may lie between.
         let outside = conn.destination_address(Direction::Reply);
         // Somebody else's address would tear a hole for somebody else. The one outside is what a
@@ -205,5 +216,16 @@ impl LineHelper for Irc {
 
     fn is_rewritten(conn: &Conn<'_, irc::Session>) -> bool {
         conn.is_natted() && ip_nat_irc_hook.is_filled()
+    }
+
+    fn looked(conn: &Conn<'_, irc::Session>) {
+        match conn.state().take_news() {
+            None => {}
+            Some(true) => encrypted.count(),
+            Some(false) => not_irc.warn(
+                *conn,
+                c"does not begin as IRC does, so nothing that is offered in it is expected",
+            ),
+        }
     }
 }

@@ -128,9 +128,13 @@ pub(crate) fn look<H: LineHelper>(
 #[cold]
 #[inline(never)]
 fn begin<S: LineSession>(conn: &Conn<'_, S>, header: TcpHeader<'_>) {
-    if conn.direction() == Direction::Reply && conn.is_in_handshake() {
-        conn.state()
-            .begin(header.ack(), header.seq().wrapping_add(1));
+    match conn.direction() {
+        Direction::Original => conn.state().may_begin(),
+        Direction::Reply if conn.is_in_handshake() => {
+            conn.state()
+                .begin(header.ack(), header.seq().wrapping_add(1));
+        }
+        Direction::Reply => {}
     }
 }
 

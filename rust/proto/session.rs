@@ -76,6 +76,10 @@ pub trait LineSession: Sync + 'static {
     /// One of which the handshake was not seen, and which is as [`Self::NEW`], was picked up in its middle.
     fn begin(&self, original: u32, reply: u32);
 
+    /// Notes that the client asks for a new connection: [`Self::begin`] may follow, so the answer must not be
+    /// ignored.
+    fn may_begin(&self) {}
+
     /// Forgets all, as for a connection that ctnetlink injected after a failover.
     ///
     /// The next segment of each direction is taken to begin a line, and what is not known is believed.

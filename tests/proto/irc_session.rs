@@ -44,7 +44,7 @@ fn port(port: u16) -> NonZeroU16 {
 #[test]
 fn state_is_small_and_initially_zero() {
     assert!(size_of::<Session>() <= 32);
-    assert_eq!(Session::new().snapshot(), [0; 3]);
+    assert_eq!(Session::new().snapshot(), [0; 4]);
 }
 
 /// First seen, continued, lost, found again: by sequence numbers, as in FTP.

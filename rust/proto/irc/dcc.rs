@@ -95,6 +95,7 @@ pub(super) fn parse<'f>(
         address: fields.address,
         port,
         instead: None,
+        may_count: true,
         // Never fails: all offsets come from the reader.
         span: Span::new(bytes, fields.place).ok_or(Reject::Malformed)?,
     });

@@ -15,6 +15,8 @@
 mod dcc;
 mod emit;
 mod message;
+mod progress;
+mod register;
 mod session;
 mod told;
 mod usual;
@@ -72,6 +74,8 @@ pub struct Announcement {
     /// [`Kind::Offer`] and [`Kind::Accept`] the one that the other side knows, for [`Kind::Resume`]
     /// the one that this side offered.
     pub instead: Option<NonZeroU16>,
+    /// Whether an offer counts: the client has registered, and it stands where a client puts it.
+    pub may_count: bool,
     /// What [`emit()`] writes anew: `address port` for [`Kind::Offer`], else `port`.
     pub span: Span,
 }

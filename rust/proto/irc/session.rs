@@ -6,7 +6,6 @@ use core::{
     mem::MaybeUninit,
     num::NonZeroU16,
     sync::atomic::{
-        AtomicU32,
         AtomicU64,
         Ordering::Relaxed, //
     },
@@ -32,6 +31,11 @@ use super::{
         DELIMITER, //
     },
     message,
+    progress::Progress,
+    register::{
+        self,
+        Server, //
+    },
     told::Told,
     usual,
     Announcement,
@@ -41,13 +45,14 @@ use super::{
 
 /// What is kept for a connection to an IRC server, see [`LineSession`].
 ///
-/// In the direction from the server nothing is of interest until [`Self::tell`] was called.
+/// In the direction from the server nothing is of interest from when the client has registered until
+/// [`Self::tell`] was called.
 #[repr(C)]
 pub struct Session {
     original: Lines,
     reply: Lines,
     told: AtomicU64,
-    kept: AtomicU32,
+    progress: Progress,
     // So that there is no padding, of which nobody could say that it is zero.
     _unused: u32,
 }
@@ -71,7 +76,7 @@ impl Session {
             original: Lines::new(),
             reply: Lines::new(),
             told: AtomicU64::new(0),
-            kept: AtomicU32::new(0),
+            progress: Progress::new(),
             _unused: 0,
         }
     }
@@ -82,21 +87,31 @@ impl Session {
     /// [`Announcement::instead`].
     pub fn tell(&self, offered: NonZeroU16, told: NonZeroU16) {
         let mut ports = self.told();
-        if ports.is_empty() {
-            // Until now they were of no interest.
-            self.reply.clear_to_start();
-        }
         ports.tell(offered, told);
         self.told.store(ports.pack(), Relaxed);
+        if ports.is_empty() {
+            self.progress.stop_listening();
+        } else if self.progress.is_deaf() {
+            // Until now they were of no interest.
+            self.reply.clear_to_start();
+            self.progress.listen();
+        }
+    }
+
+    /// Tells once that nothing is read any more from here on: whether that is since it is encrypted. Else
+    /// it is another protocol.
+    pub fn take_news(&self) -> Option<bool> {
+        self.progress.take_news()
     }
 
     /// Returns all that is kept, to compare it.
     #[cfg(not(MODULE))]
-    pub fn snapshot(&self) -> [u64; 3] {
+    pub fn snapshot(&self) -> [u64; 4] {
         [
             self.original.snapshot(),
             self.reply.snapshot(),
             self.told.load(Relaxed),
+            self.progress.snapshot().into(),
         ]
     }
 
@@ -117,13 +132,51 @@ impl Session {
             return None;
         }
         let mut found = find(direction, bytes, cursor)?;
-        self.complete(&mut found);
+        self.complete(&mut found, cursor.is_behind_bare_newline);
         Some(found)
     }
 
-    /// Adds what the other side was told in its place.
+    /// Goes through the lines of a client that registers, up to the first behind that.
+    fn open(&self, bytes: &[u8], cursor: &mut Cursor) {
+        self.each_line(bytes, cursor, |line| {
+            match register::client(line) {
+                Err(Reject::Incomplete) => return false,
+                Ok(line) => self.progress.hear(line),
+                Err(Reject::NotOurs | Reject::Malformed) => self.progress.deny(),
+            }
+            true
+        });
+    }
+
+    /// The same for the server's lines, of which no other is of interest.
+    fn read(&self, bytes: &[u8], cursor: &mut Cursor) {
+        self.each_line(bytes, cursor, |line| {
+            match register::server(line) {
+                Err(Reject::Incomplete) => return false,
+                Ok(Server::Welcome) => self.progress.welcome(),
+                Ok(Server::Tls) => self.progress.encrypt(),
+                Ok(Server::Other) | Err(Reject::NotOurs | Reject::Malformed) => {}
+            }
+            true
+        });
+    }
+
+    /// Gives `take` each line until the client has registered; it tells whether it needs no more of it.
+    fn each_line(&self, bytes: &[u8], cursor: &mut Cursor, take: impl Fn(&[u8]) -> bool) {
+        while self.progress.is_opening() {
+            let rest = bytes.get(cursor.offset..).unwrap_or_default();
+            if rest.is_empty() || cursor.place == Place::Start && !take(rest) {
+                return;
+            }
+            let rest = cursor.skip_line(rest);
+            cursor.offset = bytes.len().saturating_sub(rest.len());
+        }
+    }
+
+    /// Adds what the other side was told in its place, and whether it counts.
     #[inline]
-    fn complete(&self, found: &mut Announcement) {
+    fn complete(&self, found: &mut Announcement, is_behind_bare_newline: bool) {
+        found.may_count = self.progress.may_offer(is_behind_bare_newline);
         let told = self.told.load(Relaxed);
         if told != 0 {
             let told = Told::unpack(told);
@@ -147,17 +200,23 @@ impl LineSession for Session {
         self.original.begin(original);
         self.reply.begin(reply);
         self.told.store(0, Relaxed);
+        self.progress.begin();
+    }
+
+    fn may_begin(&self) {
+        self.progress.listen();
     }
 
     fn pick_up(&self) {
         self.original.clear_to_start();
         self.reply.clear_to_start();
         self.told.store(0, Relaxed);
+        self.progress.pick_up();
     }
 
     #[inline]
     fn ignores(&self, direction: Direction) -> bool {
-        direction == Direction::Reply && self.told.load(Relaxed) == 0
+        direction == Direction::Reply && self.progress.is_deaf()
     }
 
     #[inline(always)]
@@ -169,15 +228,17 @@ impl LineSession for Session {
         if !scan::seems_free_of_less_than::<{ DELIMITER + 1 }>(bytes) {
             return Glance::Line;
         }
-        if self.kept().is_any() || !self.lines(direction).go_on(seq(), bytes.len(), 1) {
+        if self.progress.is_special() || !self.lines(direction).go_on(seq(), bytes.len(), 1) {
             return Glance::Closer;
         }
         Glance::Usual
     }
 
     fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
+        if self.progress.is_special() {
+            return self.progress.is_silent();
+        }
         bytes.last() == Some(&b'\n')
-            && !self.kept().is_any()
             && !scan::has_0_or_1(bytes)
             && self.lines(direction).go_on(seq, bytes.len(), 1)
     }
@@ -189,11 +250,14 @@ impl LineSession for Session {
         bytes: &[u8],
         found: &'f mut MaybeUninit<Announcement>,
     ) -> Only<'f, Announcement> {
+        if self.progress.is_special() {
+            return Only::Closer;
+        }
         if direction == Direction::Original {
             if let Some((announcement, [rest @ .., _])) = usual::offer(bytes) {
                 if dcc::is_rest(rest) {
                     let found = found.write(announcement);
-                    self.complete(found);
+                    self.complete(found, false);
                     return Only::Found(found);
                 }
             }
@@ -207,7 +271,7 @@ impl LineSession for Session {
         match bytes.get(dcc.end..) {
             Some([rest @ .., _]) if dcc::is_rest(rest) => match dcc.announcement {
                 Some(found) => {
-                    self.complete(found);
+                    self.complete(found, false);
                     Only::Found(found)
                 }
                 None => Only::Nothing,
@@ -238,6 +302,28 @@ impl LineSession for Session {
         bytes: &[u8],
         cursor: &mut Cursor,
     ) -> Option<Announcement> {
+        match direction {
+            Direction::Original if self.progress.is_opening() => self.open(bytes, cursor),
+            Direction::Reply if self.progress.is_read() => {
+                self.read(bytes, cursor);
+                if self.progress.is_opening() {
+                    return None;
+                }
+                // Here and not where the client's line says so: nothing of the server's is kept now.
+                self.progress.stop_reading();
+                if self.told().is_empty() {
+                    self.progress.stop_listening();
+                }
+            }
+            Direction::Original | Direction::Reply => {}
+        }
+        if self.progress.is_silent() || self.ignores(direction) {
+            cursor.go(bytes.len(), Place::Rest);
+            return None;
+        }
+        if direction == Direction::Original && self.progress.is_opening() {
+            return None;
+        }
         self.find(direction, bytes, cursor)
     }
 
@@ -247,7 +333,7 @@ impl LineSession for Session {
 
     #[inline]
     fn kept(&self) -> Kept<'_> {
-        Kept::new(&self.kept, 0)
+        self.progress.kept()
     }
 }
 
@@ -258,7 +344,7 @@ impl Clone for Session {
             original: self.original.clone(),
             reply: self.reply.clone(),
             told: AtomicU64::new(self.told.load(Relaxed)),
-            kept: AtomicU32::new(0),
+            progress: Progress::from_snapshot(self.progress.snapshot()),
             _unused: 0,
         }
     }
@@ -277,9 +363,14 @@ fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Annou
         // At the end the cursor keeps its place for the next window.
         let first = *rest.first()?;
         match (cursor.place, first) {
+            (place, b'\n') if place != Place::Rest => {
+                let before = cursor.offset.checked_sub(1).and_then(|at| bytes.get(at));
+                cursor.go(cursor.offset.saturating_add(1), Place::Start);
+                cursor.is_behind_bare_newline =
+                    place == Place::Start || before.is_some_and(|&byte| byte != b'\r');
+            }
             (Place::Start, b'@') => cursor.place = TAGS,
             (Place::Start, _) | (TAGS, b' ') => cursor.place = MESSAGE,
-            (TAGS | TEXT | DCC, b'\n') => cursor.place = Place::Rest,
             (TAGS, _) => skip_to(cursor, rest, b' '),
             (MESSAGE, _) => match message::text(bytes, cursor.offset) {
                 Ok(text) => cursor.go(text, TEXT),

@@ -57,6 +57,7 @@ pub(super) fn offer(line: &[u8]) -> Option<(Announcement, &[u8])> {
         // A port without digits is 0 as well.
         port: NonZeroU16::new(port.try_into().ok()?)?,
         instead: None,
+        may_count: true,
         span: Span::new(line, offset(start)..offset(rest))?,
     };
     Some((announcement, rest))
