@@ -22,7 +22,9 @@ use core::{
     marker::PhantomData,
     ptr,
     sync::atomic::{
+        AtomicBool,
         AtomicPtr,
+        AtomicU32,
         AtomicUsize,
         Ordering, //
     },
@@ -68,11 +70,20 @@ pub(crate) type PickUp = fn(packet: &Packet<'_>) -> bool;
 ///
 /// # Invariants
 ///
-/// While an [`Assignment`] exists, `helper` is the registered helper and `hooks` points to the
-/// records of [`HOOKS`]`.len()` hooks.
+/// While an [`Assignment`] exists, `helper` is null or the registered helper, `hooks` points to the
+/// records of [`HOOKS`]`.len()` hooks, and each namespace has an [`OfNet`] under the number `id`.
 pub(crate) struct Shared {
     helper: AtomicPtr<bindings::nf_conntrack_helper>,
     hooks: AtomicPtr<bindings::nf_hook_ops>,
+    id: AtomicU32,
+    /// Whether the log spoke of a namespace without room for hooks.
+    said: AtomicBool,
+}
+
+/// What is kept for each namespace; all zero when it begins.
+struct OfNet {
+    /// Whether the hooks are in place there.
+    is_hooked: AtomicBool,
 }
 
 impl Shared {
@@ -81,6 +92,8 @@ impl Shared {
         Self {
             helper: AtomicPtr::new(ptr::null_mut()),
             hooks: AtomicPtr::new(ptr::null_mut()),
+            id: AtomicU32::new(0),
+            said: AtomicBool::new(false),
         }
     }
 }
@@ -139,7 +152,7 @@ const PRIORITY: c_int = bindings::NF_IP_PRI_CONNTRACK_CONFIRM - 2;
 ///
 /// # Invariants
 ///
-/// `pernet` is registered, and `hooks` in each namespace.
+/// `pernet` is registered, and `hooks` in each namespace that has room for them.
 pub(crate) struct Assignment<H: AutoAssign> {
     pernet: KBox<Opaque<pernet_operations>>,
     _hooks: KBox<[bindings::nf_hook_ops; HOOKS.len()]>,
@@ -152,11 +165,13 @@ unsafe impl<H: AutoAssign> Send for Assignment<H> {}
 unsafe impl<H: AutoAssign> Sync for Assignment<H> {}
 
 impl<H: AutoAssign> Assignment<H> {
-    /// Starts to attach the helper. The result must not outlive the registration, and only one may
-    /// exist at a time.
+    /// Puts the hooks in place. Only one may exist at a time.
+    ///
+    /// To be called before the helper is registered, which is the last that may fail: from then on anybody
+    /// may hold the module by a rule, and the kernel frees a module whose initialisation fails all the same.
     ///
     /// C functions: `register_pernet_subsys`, `nf_register_net_hooks`.
-    pub(super) fn new(registration: &Registration<H>) -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let mut hooks = KBox::new(
             HOOKS.map(|(pf, hooknum)| {
                 let null = list_head {
@@ -185,16 +200,16 @@ impl<H: AutoAssign> Assignment<H> {
             Opaque::new(pernet_operations {
                 init: Some(net_init::<H>),
                 exit: Some(net_exit::<H>),
+                id: H::shared().id.as_ptr(),
+                size: size_of::<OfNet>(),
                 ..pernet_operations::default()
             }),
             GFP_KERNEL,
         )?;
-        let shared = H::shared();
         // INVARIANT: Set before the first callback can run.
-        shared
-            .helper
-            .store(registration.as_ptr(), Ordering::Release);
-        shared.hooks.store(hooks.as_mut_ptr(), Ordering::Release);
+        H::shared()
+            .hooks
+            .store(hooks.as_mut_ptr(), Ordering::Release);
         // SAFETY: `pernet` is initialised and stays where it is until `drop` has unregistered it.
         if let Err(error) = to_result(unsafe { register_pernet_subsys(pernet.get()) }) {
             // Some namespaces may have had the hooks already.
@@ -206,6 +221,14 @@ impl<H: AutoAssign> Assignment<H> {
             _hooks: hooks,
             _helper: PhantomData,
         })
+    }
+
+    /// Starts to attach the helper. The registration must outlive this.
+    pub(super) fn start(&self, registration: &Registration<H>) {
+        // INVARIANT: It is the registered one.
+        H::shared()
+            .helper
+            .store(registration.as_ptr(), Ordering::Release);
     }
 }
 
@@ -229,17 +252,42 @@ fn wait_for_hooks() {
 ///
 /// Only the kernel may call it, as `init` of a registered `pernet_operations`.
 unsafe extern "C" fn net_init<H: AutoAssign>(net: *mut net) -> c_int {
-    let hooks = H::shared().hooks.load(Ordering::Acquire);
+    let shared = H::shared();
+    let hooks = shared.hooks.load(Ordering::Acquire);
     // SAFETY: `net` is valid; by the invariants of `Shared` so are the hooks.
-    unsafe { bindings::nf_register_net_hooks(net, hooks, HOOKS.len() as c_uint) }
+    let result = unsafe { bindings::nf_register_net_hooks(net, hooks, HOOKS.len() as c_uint) };
+    if result == 0 {
+        // SAFETY: As above, it has an `OfNet`.
+        unsafe { of_net::<H>(net) }
+            .is_hooked
+            .store(true, Ordering::Relaxed);
+    } else if !shared.said.swap(true, Ordering::Relaxed) {
+        // Whoever has a namespace may fill it with chains: that is no reason not to load for all others.
+        pr_warn!(
+            "a network namespace has no room for hooks ({result}): ports= does nothing there, rules do.\n"
+        );
+    }
+    0
+}
+
+/// # Safety
+///
+/// `net` must be valid, and have an [`OfNet`].
+unsafe fn of_net<'a, H: AutoAssign>(net: *mut net) -> &'a OfNet {
+    // SAFETY: By the requirements of this function.
+    unsafe { &*bindings::net_generic(net, H::shared().id.load(Ordering::Relaxed)).cast::<OfNet>() }
 }
 
 /// # Safety
 ///
 /// Only the kernel may call it, as `exit` of a registered `pernet_operations`.
 unsafe extern "C" fn net_exit<H: AutoAssign>(net: *mut net) {
+    // SAFETY: `net` is valid and has an `OfNet`.
+    if !unsafe { of_net::<H>(net) }.is_hooked.load(Ordering::Relaxed) {
+        return;
+    }
     let hooks = H::shared().hooks.load(Ordering::Acquire);
-    // SAFETY: `net` is valid; by the invariants of `Shared` so are the hooks.
+    // SAFETY: `net` is valid; by the invariants of `Shared` so are the hooks, which are in place.
     unsafe { bindings::nf_unregister_net_hooks(net, hooks, HOOKS.len() as c_uint) };
 }
 
@@ -291,6 +339,10 @@ unsafe fn assign<H: AutoAssign>(skb: *mut sk_buff, ct: *mut bindings::nf_conn) {
     {
         return;
     }
+    let helper = H::shared().helper.load(Ordering::Acquire);
+    if helper.is_null() {
+        return;
+    }
     // SAFETY: Both are valid by the requirements of this function.
     if matches!(H::PROTOCOL, L4Proto::Tcp) && !unsafe { begins(skb, ct, H::PICK_UP) } {
         return;
@@ -310,7 +362,6 @@ unsafe fn assign<H: AutoAssign>(skb: *mut sk_buff, ct: *mut bindings::nf_conn) {
             count::conntrack::no_memory.count();
             return;
         }
-        let helper = H::shared().helper.load(Ordering::Acquire);
         if bindings::refcount_inc_not_zero(&raw mut (*helper).ct_refcnt) {
             // `rcu_assign_pointer`: others see the helper only once it is complete.
             (*(&raw mut (*help).helper).cast::<AtomicPtr<bindings::nf_conntrack_helper>>())

@@ -173,11 +173,15 @@ impl<H: Helper> Adapter<H> {
     ///
     /// Only the kernel may call it, as `nf_conntrack_helper.from_nlattr` of the helper `H`.
     unsafe extern "C" fn from_nlattr(_attr: *mut nlattr, ct: *mut bindings::nf_conn) -> c_int {
-        // SAFETY: ctnetlink calls this for a connection that it makes or holds, under the RCU read
-        // side lock, with our helper being the one attached; see `help` for the state.
+        // SAFETY: ctnetlink calls this for a connection that it makes, and then attaches our helper to, or
+        // that has our helper, under the RCU read side lock; see `help` for the state.
         match unsafe { Conn::<H::State>::from_raw(ct, bindings::IP_CT_NEW) } {
             Some(conn) => {
-                H::picked_up(conn.state());
+                // One that has the helper is changed, by ctnetlink or with a verdict of nfnetlink_queue. What
+                // is known of it stays.
+                if conn.helper().is_null() {
+                    H::picked_up(conn.state());
+                }
                 0
             }
             None => ENOENT.to_errno(),

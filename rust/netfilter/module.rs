@@ -43,12 +43,16 @@ impl<H: AutoAssign> kernel::Module for HelperModule<H> {
     fn init(module: &'static ThisModule) -> Result<Self> {
         H::ports().check()?;
         let resources = H::resources()?;
-        let registration = Registration::new(module)?;
         let assignment = if H::is_wanted() {
-            Some(Assignment::new(&registration)?)
+            Some(Assignment::new()?)
         } else {
             None
         };
+        // The last that may fail, see `Assignment::new`.
+        let registration = Registration::new(module)?;
+        if let Some(assignment) = &assignment {
+            assignment.start(&registration);
+        }
         Ok(Self {
             _assignment: assignment,
             _registration: registration,
