@@ -95,27 +95,22 @@ impl Expectation {
         tuple.src.u.all = source.to_be();
         tuple.dst.u.all = wanted.get().to_be();
         forget_pending(conn);
-        let port = self.register_unused(wanted, source, tuple, conn, direction)?;
-        self.remember_port();
-        Ok(port)
-    }
-
-    fn register_unused(
-        &self,
-        wanted: NonZeroU16,
-        source: u16,
-        tuple: bindings::nf_conntrack_tuple,
-        conn: &Conn<'_, ()>,
-        direction: Direction,
-    ) -> Result<NonZeroU16> {
+        self.set_port(wanted);
+        let told = self.told();
         // The usual case: nobody has been there.
-        if self.is_unused(&tuple) {
+        if !told.was_for_another() && !self.is_taken(&tuple) {
             match self.register_on(wanted, conn) {
+                Ok(port) => {
+                    told.remember();
+                    return Ok(port);
+                }
                 Err(EBUSY) => {}
                 result => return result,
             }
         }
-        self.register_beside(wanted, source, tuple, conn, direction)
+        let port = self.register_beside(wanted, source, tuple, conn, direction)?;
+        self.told().remember();
+        Ok(port)
     }
 
     /// Registers the expectation where the connection `tuple` to it from port `source`, or the
@@ -144,27 +139,26 @@ impl Expectation {
         let wanted = earlier.unwrap_or(wanted);
         self.register_where(wanted, conn, |port, attempt| {
             tuple.dst.u.all = port.get().to_be();
+            self.set_port(port);
             // Better a port like this than none.
-            earlier == Some(port) || attempt >= MAX_ATTEMPTS / 2 || self.is_unused(&tuple)
+            earlier == Some(port)
+                || attempt >= MAX_ATTEMPTS / 2
+                || !self.told().was_for_another() && !self.is_taken(&tuple)
         })
+    }
+
+    fn set_port(&self, port: NonZeroU16) {
+        // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
+        unsafe { (*self.as_ptr()).tuple.dst.u.all = port.get().to_be() };
     }
 
     /// Registers the expectation on `port`.
     pub(super) fn register_on(&self, port: NonZeroU16, conn: &Conn<'_, ()>) -> Result<NonZeroU16> {
-        // SAFETY: By the type invariants the expectation is valid; it is not registered yet.
-        unsafe { (*self.as_ptr()).tuple.dst.u.all = port.get().to_be() };
+        self.set_port(port);
         if self.is_promised(conn) {
             return Err(EBUSY);
         }
         self.register().map(|()| port)
-    }
-
-    /// Whether there is no connection `tuple` to this expectation, nor may be one on its way.
-    fn is_unused(&self, tuple: &bindings::nf_conntrack_tuple) -> bool {
-        // SAFETY: By the type invariants the expectation is valid; it is not registered yet. A port is a
-        // plain integer in each field of its union.
-        unsafe { (*self.as_ptr()).tuple.dst.u.all = tuple.dst.u.all };
-        !self.was_told_lately() && !self.is_taken(tuple)
     }
 
     /// Whether there is a connection of which one direction is `tuple`.

@@ -33,47 +33,48 @@ const COUNT: usize = 256;
 /// The ports, in any order. Each word is independent of all others.
 static PORTS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 
-/// A port that was told, as a word in [`PORTS`].
+/// A port that may be told, or was: where in [`PORTS`] it is, and as which word.
 ///
 /// From the most significant bit on: 20 bits for the port and whose it is, 12 for where it leads, 32
-/// for when it was told in jiffies.
-#[derive(Clone, Copy)]
-struct Told(u64);
+/// for when it was told, in jiffies.
+pub(super) struct Told {
+    slot: &'static AtomicU64,
+    word: u64,
+}
 
 impl Told {
-    fn is_same_port(self, other: Told) -> bool {
-        self.0 >> 44 == other.0 >> 44
-    }
-
-    fn leads_where(self, other: Told) -> bool {
-        self.0 >> 32 == other.0 >> 32
-    }
-
-    /// How long before `other` it was told.
-    fn age_at(self, other: Told) -> u32 {
+    /// Whether the port was told a moment ago for something else.
+    pub(super) fn was_for_another(&self) -> bool {
+        let old = self.slot.load(Relaxed);
         // CAST: The lower half.
-        (other.0 as u32).wrapping_sub(self.0 as u32)
+        let age = (self.word as u32).wrapping_sub(old as u32);
+        // CAST: `usize` has at least 32 bits.
+        old >> 44 == self.word >> 44
+            && old >> 32 != self.word >> 32
+            && (age as usize) < msecs_to_jiffies(WHILE)
+    }
+
+    /// Remembers the port.
+    pub(super) fn remember(&self) {
+        self.slot.store(self.word, Relaxed);
+    }
+
+    /// Forgets the port.
+    fn forget(&self) {
+        let old = self.slot.load(Relaxed);
+        if old >> 32 == self.word >> 32 {
+            // If somebody else was faster there is another port now.
+            let _ = self.slot.compare_exchange(old, 0, Relaxed, Relaxed);
+        }
     }
 }
 
 impl Expectation {
-    /// Whether the port of this expectation was told a moment ago for something else.
-    pub(super) fn was_told_lately(&self) -> bool {
+    /// The port of this expectation.
+    pub(super) fn told(&self) -> Told {
         // SAFETY: By the type invariants the expectation is valid, and its master is that of the packet at
         // hand.
-        let (slot, new) = unsafe { told(self.as_ptr()) };
-        let old = Told(slot.load(Relaxed));
-        old.is_same_port(new)
-            && !old.leads_where(new)
-            // CAST: `usize` has at least 32 bits.
-            && (old.age_at(new) as usize) < msecs_to_jiffies(WHILE)
-    }
-
-    /// Remembers the port of this expectation.
-    pub(super) fn remember_port(&self) {
-        // SAFETY: As in `was_told_lately`.
-        let (slot, new) = unsafe { told(self.as_ptr()) };
-        slot.store(new.0, Relaxed);
+        unsafe { told(self.as_ptr()) }
     }
 }
 
@@ -81,21 +82,16 @@ impl Expectation {
 pub(super) fn forget_pending<S>(conn: &Conn<'_, S>) {
     for pending in pending_of(conn) {
         // SAFETY: It is valid, and `conn` is its master.
-        let (slot, new) = unsafe { told(pending.as_ptr()) };
-        let old = slot.load(Relaxed);
-        if Told(old).leads_where(new) {
-            // If somebody else was faster there is another port now.
-            let _ = slot.compare_exchange(old, 0, Relaxed, Relaxed);
-        }
+        unsafe { told(pending.as_ptr()) }.forget();
     }
 }
 
-/// The port of an expectation as if it were told now, and its place in [`PORTS`].
+/// The port of an expectation, if it were told now.
 ///
 /// # Safety
 ///
 /// `exp` and its master must be valid.
-unsafe fn told(exp: *const bindings::nf_conntrack_expect) -> (&'static AtomicU64, Told) {
+unsafe fn told(exp: *const bindings::nf_conntrack_expect) -> Told {
     // SAFETY: By the requirements of this function. The unions are made of plain integers. The kernel's
     // clock may be read at any time.
     let (net, from, to, at, inside, port, now) = unsafe {
@@ -111,20 +107,26 @@ unsafe fn told(exp: *const bindings::nf_conntrack_expect) -> (&'static AtomicU64
         )
     };
     // CAST: Of all these some bits are enough.
-    let key = mix(hash(hash(net as u64, from), to), u32::from(at));
-    let target = mix(hash(0, inside), u32::from(port));
-    let word = (key >> 44 << 44) | (target >> 52 << 32) | (now as u64 & 0xffff_ffff);
+    let key = mix(
+        mix_address(mix_address(net as u64, from), to),
+        u64::from(at),
+    );
+    let target = mix(mix_address(0, inside), u64::from(port));
     let [first, ..] = &PORTS;
-    let slot = PORTS.get((key >> 32) as usize % COUNT).unwrap_or(first);
-    (slot, Told(word))
+    Told {
+        slot: PORTS.get((key >> 32) as usize % COUNT).unwrap_or(first),
+        word: (key >> 44 << 44) | (target >> 52 << 32) | (now as u64 & 0xffff_ffff),
+    }
 }
 
-fn hash(hash: u64, words: [u32; 4]) -> u64 {
-    words.iter().fold(hash, |hash, word| mix(hash, *word))
+fn mix_address(hash: u64, [a, b, c, d]: [u32; 4]) -> u64 {
+    let both = |one, other| u64::from(one) << 32 | u64::from(other);
+    mix(mix(hash, both(b, a)), both(d, c))
 }
 
 /// Mixes `word` into a hash, of which the upper bits are the best.
-fn mix(hash: u64, word: u32) -> u64 {
+#[inline(always)]
+fn mix(hash: u64, word: u64) -> u64 {
     // The golden ratio of 2^64.
-    (hash.rotate_left(23) ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
