@@ -283,7 +283,10 @@ unsafe fn of_net<'a, H: AutoAssign>(net: *mut net) -> &'a OfNet {
 /// Only the kernel may call it, as `exit` of a registered `pernet_operations`.
 unsafe extern "C" fn net_exit<H: AutoAssign>(net: *mut net) {
     // SAFETY: `net` is valid and has an `OfNet`.
-    if !unsafe { of_net::<H>(net) }.is_hooked.load(Ordering::Relaxed) {
+    if !unsafe { of_net::<H>(net) }
+        .is_hooked
+        .load(Ordering::Relaxed)
+    {
         return;
     }
     let hooks = H::shared().hooks.load(Ordering::Acquire);

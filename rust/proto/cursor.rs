@@ -148,7 +148,7 @@ impl Cursor {
                     Err(Reject::NotOurs | Reject::Malformed) => {}
                 }
             }
-            rest = self.skip_line(rest);
+            rest = self.skip_line(None, rest);
             if rest.is_empty() {
                 break None;
             }
@@ -172,21 +172,27 @@ impl Cursor {
         self.place = Place::Rest;
     }
 
+    /// Returns the byte before the cursor, if it is in `bytes`.
+    #[inline]
+    pub(super) fn byte_before(&self, bytes: &[u8]) -> Option<u8> {
+        bytes.get(self.offset.checked_sub(1)?).copied()
+    }
+
     /// Whether the line at the cursor has not been seen before.
     #[inline]
     pub(super) const fn is_at_new_line(&self) -> bool {
         self.offset >= self.old
     }
 
-    /// Notes whether `rest`, which begins in a line, has another one, and returns that.
+    /// Notes whether `rest`, which begins in a line, has another one, and returns that. `before` is the byte
+    /// before `rest`, where it is at hand.
     #[inline]
-    pub(super) fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
+    pub(super) fn skip_line<'a>(&mut self, before: Option<u8>, rest: &'a [u8]) -> &'a [u8] {
         let tail = scan::skip_line(rest);
         let line = rest.get(..rest.len().saturating_sub(tail.map_or(0, <[u8]>::len)));
         self.is_behind_bare_newline = match line.unwrap_or_default() {
             [.., b'\r', b'\n'] => false,
-            // What is before it is not at hand.
-            [b'\n'] => self.place == Place::Start,
+            [b'\n'] => before.map_or(self.place == Place::Start, |byte| byte != b'\r'),
             _ => true,
         };
         self.place = match tail {

@@ -57,10 +57,6 @@ impl Count {
         Self::new(self.0.wrapping_add(1))
     }
 
-    pub(super) const fn previous(self) -> Self {
-        Self::new(self.0.wrapping_sub(1))
-    }
-
     /// How far it is ahead of `other`, less than 0 if it is behind.
     pub(super) const fn ahead_of(self, other: Self) -> i8 {
         const UNUSED: u32 = u8::BITS - Count::BITS;

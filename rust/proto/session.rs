@@ -129,6 +129,11 @@ pub trait LineSession: Sync + 'static {
     /// It takes time linear in the length of `bytes` behind the cursor.
     fn next(&self, direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Self::Found>;
 
+    /// How many lines one of `direction` counts for, see [`Lines`].
+    fn count_of_line(&self, _direction: Direction) -> u8 {
+        1
+    }
+
     /// Where in the bytes it stands, and is rewritten.
     fn span(found: &Self::Found) -> Span;
 

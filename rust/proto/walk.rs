@@ -147,7 +147,7 @@ pub fn only<'f, S: LineSession>(
     }
     let only = session.only(direction, bytes, found);
     if matches!(only, Only::Nothing) {
-        lines.note_next(seq, bytes.len(), 1);
+        lines.note_next(seq, bytes.len(), session.count_of_line(direction));
     }
     only
 }
@@ -163,7 +163,7 @@ pub fn one<S: LineSession, P: Payload<S>>(
 ) -> Walked {
     let lines = session.lines(direction);
     let before = lines.known();
-    lines.note_next(seq, len, 1);
+    lines.note_next(seq, len, session.count_of_line(direction));
     let start = S::span(found).start();
     let mut walked = Walked {
         is_dropped: false,

@@ -235,12 +235,15 @@ impl Dialogue {
         self.flags.load(Relaxed) & LOST != 0
     }
 
-    /// Takes note of a final reply, the server's line of that `number`.
-    pub(super) fn answer(&self, code: Code, number: Count) {
-        let flags = self.flags.load(Relaxed);
-        if flags & EARLY != 0 && code.is_success() {
+    /// Takes note of a final reply that says that a command has succeeded.
+    pub(super) fn note_success(&self, code: Code) {
+        if code.is_success() && self.flags.load(Relaxed) & EARLY != 0 {
             self.change(EARLY, 0);
         }
+    }
+
+    /// Takes note of a final reply, the server's line of that `number`.
+    pub(super) fn answer(&self, code: Code, number: Count) {
         while let Some(question) = self.pending.pop_answered(number) {
             match question {
                 Question::Tls if code.number() == 234 => self.change(0, ENCRYPTED | NEWS),

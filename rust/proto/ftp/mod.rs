@@ -202,15 +202,19 @@ impl Session {
         false
     }
 
+    /// Counts a final reply, and returns its number.
+    fn count_reply(&self) -> Count {
+        match self.count_of_line(Direction::Reply) {
+            0 => self.reply.count(),
+            _ => self.reply.count_line(),
+        }
+    }
+
     /// Takes note of a command, the client's line of that `number`, if its reply matters.
     fn ask(&self, command: Command, number: Count) {
         let Some(question) = dialogue::question(command) else {
             return;
         };
-        // Servers may say more than they were asked for.
-        if number.ahead_of(self.reply.count()) <= 0 {
-            self.reply.set_count(number.previous());
-        }
         self.dialogue.ask(question, number);
     }
 
@@ -299,7 +303,8 @@ impl Session {
                     return self.deferred(bytes, cursor).ok_or(Reject::NotOurs);
                 }
             } else if !code.is_preliminary() {
-                let number = self.reply.count_line();
+                let number = self.count_reply();
+                self.dialogue.note_success(code);
                 if found.is_none() {
                     self.dialogue.answer(code, number);
                 }
@@ -407,7 +412,7 @@ impl LineSession for Session {
             Direction::Original => 1,
             Direction::Reply if parse::seems_passive(word) => return Glance::Line,
             Direction::Reply => match reply::counts(word) {
-                Some(lines) if !self.dialogue.is_pending() => lines,
+                Some(lines) if !self.dialogue.is_pending() => lines & self.count_of_line(direction),
                 _ => return Glance::Closer,
             },
         };
@@ -494,8 +499,19 @@ impl LineSession for Session {
                     Err(_) => {}
                 }
             }
-            let rest = cursor.skip_line(rest);
+            // Behind what was found, or from the beginning of the line.
+            let rest = bytes.get(cursor.offset..).unwrap_or(rest);
+            let rest = cursor.skip_line(cursor.byte_before(bytes), rest);
             cursor.offset = bytes.len().saturating_sub(rest.len());
+        }
+    }
+
+    /// A reply that answers no command, since all have been answered, is not counted.
+    #[inline(always)]
+    fn count_of_line(&self, direction: Direction) -> u8 {
+        match direction {
+            Direction::Original => 1,
+            Direction::Reply => u8::from(self.reply.count() != self.original.count()),
         }
     }
 

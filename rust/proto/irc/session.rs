@@ -168,7 +168,7 @@ impl Session {
             if rest.is_empty() || cursor.place == Place::Start && !take(rest) {
                 return;
             }
-            let rest = cursor.skip_line(rest);
+            let rest = cursor.skip_line(cursor.byte_before(bytes), rest);
             cursor.offset = bytes.len().saturating_sub(rest.len());
         }
     }
@@ -395,7 +395,7 @@ fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Annou
             (DCC, DELIMITER) => cursor.go(cursor.offset.saturating_add(1), TEXT),
             (TEXT | DCC, _) => skip_to(cursor, rest, DELIMITER),
             (Place::Rest | Place::Part(_), _) => {
-                let rest = cursor.skip_line(rest);
+                let rest = cursor.skip_line(cursor.byte_before(bytes), rest);
                 cursor.offset = bytes.len().saturating_sub(rest.len());
             }
         }
