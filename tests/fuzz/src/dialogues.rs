@@ -17,7 +17,8 @@ use crate::{
     conversation::{
         self,
         Conversation,
-        Origin, //
+        Origin,
+        Packet, //
     },
     session::Protocol,
 };
@@ -109,6 +110,7 @@ impl Dialogue {
             }
             let mut direction = Direction::Original;
             let mut ends = [0; 2];
+            let mut last: Option<&Packet> = None;
             let mut packets = connection.packets.iter().peekable();
             while let Some(packet) = packets.next() {
                 let end = &mut ends[conversation::index(packet.direction)];
@@ -116,14 +118,22 @@ impl Dialogue {
                     direction = packet.direction;
                     all.push(conversation::SWITCH);
                 }
+                let is_again = last.is_some_and(|last| {
+                    (last.direction, last.offset, last.end())
+                        == (packet.direction, packet.offset, *end)
+                });
                 if packet.offset == *end {
                     all.extend(&packet.bytes);
-                } else if packet.end() == *end {
+                } else if is_again && packet.end() == *end {
                     all.push(conversation::AGAIN);
+                } else if is_again && packet.end() > *end {
+                    all.push(conversation::LONGER);
+                    all.extend(&packet.bytes[(*end - packet.offset) as usize..]);
                 } else {
                     return None;
                 }
                 *end = packet.end();
+                last = Some(packet);
                 if packets
                     .peek()
                     .is_some_and(|next| next.direction == direction && next.offset == *end)
@@ -134,4 +144,28 @@ impl Dialogue {
         }
         Some(all)
     }
+}
+
+#[test]
+fn inputs_are_what_they_came_from() {
+    let mut converted = 0;
+    for dialogue in table(Protocol::Ftp) {
+        let Some(input) = dialogue.input() else {
+            continue;
+        };
+        let shown = |all: &[Conversation]| {
+            let mut packets: Vec<String> = Vec::new();
+            for one in all {
+                packets.push(format!("{:?}", one.origin));
+                packets.extend(one.packets.iter().map(|packet| format!("{packet:?}")));
+            }
+            // Once more is enough.
+            packets.dedup();
+            packets
+        };
+        let connections = conversation::read(&input);
+        assert_eq!(shown(&connections), shown(&dialogue.connections));
+        converted += 1;
+    }
+    assert!(converted > 190, "{converted}");
 }

@@ -231,6 +231,20 @@ pub fn expand(protocol: Protocol, data: &[u8]) -> Option<Vec<u8>> {
     Some(all)
 }
 
+/// Returns an input that chooses any phrases, the same for each `seed`.
+pub fn any(seed: u64) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed + 1);
+    let choices = std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 24) as u8
+    });
+    let mut all = vec![PHRASES];
+    all.extend(choices.skip(8).take(3 + seed as usize % 24));
+    all
+}
+
 #[test]
 fn makes_sessions() {
     let data = [PHRASES, 2, 0, 4, 0x85, 0x84, 0xc0, 0xfc];

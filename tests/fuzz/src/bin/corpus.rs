@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Between the corpus of a target as it is kept and the folder that a fuzzer wants.
+//! Between the corpus of a target as it is kept and the folder that a fuzzer wants, which begins with the
+//! tables of dialogues, too.
 //!
 //! ```text
 //! corpus unpack FILE FOLDER
@@ -14,7 +15,25 @@ use std::{
     path::Path, //
 };
 
-use conntrack_fuzz::corpus;
+use conntrack_fuzz::{
+    corpus,
+    dialogues,
+    phrases,
+    session::Protocol, //
+};
+
+/// What a fuzzer begins with, too: the dialogues of the tables, and some of phrases.
+fn begun_with(file: &str) -> Vec<Vec<u8>> {
+    let is_it = |known: &&(&str, Protocol)| Path::new(file).ends_with(known.0);
+    match Protocol::ALL.iter().find(is_it) {
+        Some((_, protocol @ (Protocol::Ftp | Protocol::Irc))) => {
+            let table = dialogues::table(*protocol);
+            let inputs = table.iter().filter_map(dialogues::Dialogue::input);
+            inputs.chain((0..100).map(phrases::any)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -26,7 +45,8 @@ fn main() -> Result<()> {
     {
         ["unpack", file, folder] => {
             fs::create_dir_all(folder)?;
-            for (i, input) in corpus::read(&fs::read_to_string(file)?).iter().enumerate() {
+            let kept = corpus::read(&fs::read_to_string(file)?);
+            for (i, input) in kept.iter().chain(&begun_with(file)).enumerate() {
                 fs::write(Path::new(folder).join(format!("kept-{i}")), input)?;
             }
         }

@@ -5,6 +5,7 @@
 //! The client's commands stand in a list until each has its reply. A reply answers the first.
 
 mod client;
+mod pending;
 mod server;
 
 use super::{

@@ -26,10 +26,7 @@ use crate::{
         table,
         Dialogue, //
     },
-    phrases::{
-        expand,
-        PHRASES, //
-    },
+    phrases,
     session::Protocol,
 };
 
@@ -112,18 +109,11 @@ fn believes_all_or_nothing() {
 
 /// The right firewall agrees with the oracle about sessions that nobody has written, too.
 fn agrees_everywhere(protocol: Protocol, firewall: impl Fn(&Dialogue) -> Believed) {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut wrong = Vec::new();
     let mut clear = [0; 3];
-    for i in 0..5000 {
-        let mut data = vec![PHRASES];
-        for _ in 0..4 + i % 20 {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            data.push((state >> 24) as u8);
-        }
-        let connections = conversation::read(&expand(protocol, &data).expect("a session"));
+    for seed in 0..5000 {
+        let data = phrases::any(seed);
+        let connections = conversation::read(&phrases::expand(protocol, &data).expect("a session"));
         if connections
             .iter()
             .any(|connection| connection.has_overtaking)
