@@ -89,7 +89,9 @@ impl World {
             is_established: true,
             ..self.clone()
         };
-        match (code[0], self.pending.is_empty()) {
+        // Who has not asked for a port has not been let in by one.
+        let is_answer = matches!(&code, b"227" | b"229");
+        match (code[0], self.pending.is_empty() || is_answer) {
             (b'2', false) => vec![established],
             (b'2', true) => vec![established, self.clone()],
             _ => vec![self.clone()],
