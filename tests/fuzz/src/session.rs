@@ -267,7 +267,11 @@ impl Talk for ftp::Session {
 
 impl Talk for irc::Session {
     fn describe(&self, f: &irc::Announcement, seq: u32, _: &mut Option<Found>) -> Found {
-        Found::new(Kind::Irc(f.kind), f.address, f.port, seq, f.span.len())
+        Found {
+            // The others open nothing.
+            is_admitted: f.may_count || f.kind != irc::Kind::Offer,
+            ..Found::new(Kind::Irc(f.kind), f.address, f.port, seq, f.span.len())
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 
 //! All that the lines of a conversation announce, and what is said of it.
 
-use conntrack_proto::Direction;
+use conntrack_proto::{
+    irc::Kind as IrcKind,
+    Direction, //
+};
 
 use super::{
     dialogue::{
@@ -17,8 +20,14 @@ use super::{
     Expected, //
 };
 use crate::{
-    conversation::Conversation,
-    session::Protocol, //
+    conversation::{
+        Conversation,
+        Origin, //
+    },
+    session::{
+        Kind,
+        Protocol, //
+    },
 };
 
 /// An announcement.
@@ -56,6 +65,15 @@ pub fn announced(protocol: Protocol, conversation: &Conversation) -> Vec<Announc
     for line in lines(conversation) {
         let verdict = verdicts.of(line.direction, line.start);
         for expected in in_line(protocol, line.direction, &line.text) {
+            let verdict = match expected.kind {
+                // They open nothing, and are of interest only if NAT has changed a port.
+                Kind::Irc(IrcKind::Accept | IrcKind::Resume)
+                    if conversation.origin != Origin::Injected || verdict == Verdict::No =>
+                {
+                    Verdict::Either
+                }
+                _ => verdict,
+            };
             let announced = Announced {
                 direction: line.direction,
                 expected: Expected {

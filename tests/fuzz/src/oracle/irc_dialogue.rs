@@ -14,6 +14,7 @@ use super::{
     spaces,
     stream::{
         lines,
+        Behind,
         Line, //
     },
     words::{
@@ -37,6 +38,9 @@ pub fn verdicts(conversation: &Conversation) -> Verdicts {
         has_user: false,
         is_welcome: false,
         is_secret: false,
+        has_crlf: false,
+        is_bare: false,
+        was_bare: false,
     };
     judge(&[world], &lines(conversation))
 }
@@ -81,6 +85,12 @@ struct World {
     is_welcome: bool,
     /// TLS may have begun.
     is_secret: bool,
+    /// The client has ended a line in CRLF.
+    has_crlf: bool,
+    /// The client has not ended its last line so.
+    is_bare: bool,
+    /// Nor an earlier one.
+    was_bare: bool,
 }
 
 /// A message without the tags and the name of its sender.
@@ -119,6 +129,9 @@ impl World {
             has_user: false,
             is_welcome: false,
             is_secret: false,
+            has_crlf: false,
+            is_bare: false,
+            was_bare: false,
             origin: self.origin,
         }
     }
@@ -146,8 +159,12 @@ impl World {
         let word = words::command(message);
         let is_known = is_one_of(&FIRST, &word);
         if !self.is_first {
-            let is_irc = is_known || is_one_of(&LATER, &word) || word.is_empty();
-            return if is_irc { foreign } else { Foreign::Maybe };
+            // What no client says before it has registered may be another protocol's, too.
+            return if is_known || word.is_empty() {
+                foreign
+            } else {
+                Foreign::Maybe
+            };
         }
         if is_known && message.len() == text.len() {
             foreign
@@ -156,6 +173,21 @@ impl World {
             Foreign::Maybe
         } else {
             Foreign::Yes
+        }
+    }
+
+    /// Whether `line` of the client stands where somebody has slipped in a line break.
+    fn slipped(&self, line: &Line) -> Foreign {
+        let is_client = index(line.direction) == 0;
+        match (is_client && self.is_bare, self.has_crlf) {
+            (false, _) => Foreign::No,
+            (true, true) if line.behind == Behind::BareLf && !self.was_bare => Foreign::Yes,
+            (true, true) => Foreign::Maybe,
+            // Nobody knows what it did before.
+            (true, false) if self.origin != Origin::Begun => Foreign::Maybe,
+            // It always ends its lines so.
+            (true, false) if line.is_whole && !line.text.ends_with(b"\r\n") => Foreign::No,
+            (true, false) => Foreign::Maybe,
         }
     }
 
@@ -206,10 +238,10 @@ impl World {
             b"670" => world.is_secret = true,
             _ => return vec![world],
         }
-        if message.len() < line.text.len() {
+        if message.len() < line.text.len() && !self.is_first {
             return vec![world];
         }
-        // A server says who it is.
+        // A server says who it is, and welcomes who has said something.
         vec![world, self.clone()]
     }
 }
@@ -224,12 +256,19 @@ impl super::dialogue::World for World {
         } else {
             self.server(line)
         };
+        let slipped = self.slipped(line);
         // A line counts for those that follow.
-        let next = |world: Self| {
-            let own = if world.is_dead {
-                Verdict::No
-            } else {
-                self.verdict()
+        let next = |mut world: Self| {
+            if index(line.direction) == 0 && line.is_whole && !world.is_dead {
+                world.was_bare |= world.is_bare;
+                world.is_bare = !line.text.ends_with(b"\r\n");
+                world.has_crlf |= !world.is_bare;
+            }
+            let own = match (self.verdict(), slipped) {
+                _ if world.is_dead => Verdict::No,
+                (Verdict::No, _) | (_, Foreign::Yes) => Verdict::No,
+                (_, Foreign::Maybe) => Verdict::Either,
+                (verdict, Foreign::No) => verdict,
             };
             Next::new(world, own)
         };

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use conntrack_proto::{
     ftp::Kind as FtpKind,
+    irc::Kind as IrcKind,
     Direction, //
 };
 
@@ -145,7 +146,8 @@ fn nothing_unasked(conversation: &Conversation, all: &[Place]) {
                 answers.insert(place.expected.start);
                 answers.len() <= asked
             }
-            Kind::Irc(_) => match conversation.origin {
+            Kind::Irc(IrcKind::Accept | IrcKind::Resume) => true,
+            Kind::Irc(IrcKind::Offer) => match conversation.origin {
                 Origin::Begun => {
                     let is_welcome = server.iter().any(|word| word.ends_with(b"001"));
                     is_welcome || has(&client, "NICK") && has(&client, "USER")

@@ -17,6 +17,7 @@ use crate::{
     oracle::{
         stream::{
             lines,
+            Behind,
             Line, //
         },
         words::{
@@ -46,6 +47,8 @@ enum Wrong {
     HeadersForEver,
     WelcomeEndsAllChecks,
     RetransmissionCounts,
+    BareNewlineIsBelieved,
+    NothingBehindAnother,
     PickedUpIsBegun,
     PickedUpIsInjected,
     InjectedIsPickedUp,
@@ -55,7 +58,7 @@ enum Wrong {
 
 use Wrong::*;
 
-const ALL: [Wrong; 20] = [
+const ALL: [Wrong; 22] = [
     NoRegistrationNeeded,
     NickIsEnough,
     UserIsEnough,
@@ -71,6 +74,8 @@ const ALL: [Wrong; 20] = [
     HeadersForEver,
     WelcomeEndsAllChecks,
     RetransmissionCounts,
+    BareNewlineIsBelieved,
+    NothingBehindAnother,
     PickedUpIsBegun,
     PickedUpIsInjected,
     InjectedIsPickedUp,
@@ -85,6 +90,7 @@ struct Firewall {
     nicks: u32,
     users: u32,
     is_welcome: bool,
+    has_crlf: bool,
 }
 
 fn believed(dialogue: &Dialogue, wrong: Wrong) -> Believed {
@@ -166,7 +172,13 @@ impl Firewall {
         }
         self.nicks += u32::from(word.eq_ignore_ascii_case(b"NICK"));
         self.users += u32::from(word.eq_ignore_ascii_case(b"USER"));
-        self.verdict(origin, is_registered)
+        let is_slipped = match line.behind {
+            Behind::BareLf => self.has_crlf && wrong != BareNewlineIsBelieved,
+            Behind::Crlf => wrong == NothingBehindAnother,
+            _ => false,
+        };
+        self.has_crlf |= text.ends_with(b"\r\n");
+        self.verdict(origin, is_registered) && !is_slipped
     }
 
     fn verdict(&self, origin: Origin, is_registered: bool) -> bool {
