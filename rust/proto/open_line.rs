@@ -41,6 +41,8 @@ pub struct OpenLine {
     stalls: u8,
     /// How many segments came while something was missing before them.
     ahead: u8,
+    /// Sequence number behind the last byte that was let pass with something missing before it.
+    passed: Option<u32>,
     /// Where the segment ended with which it was rewritten; that may have to be sent again.
     done: Option<u32>,
 }
@@ -77,6 +79,7 @@ impl OpenLine {
             held: None,
             stalls: 0,
             ahead: 0,
+            passed: None,
             done: None,
         }
     }
@@ -123,6 +126,27 @@ impl OpenLine {
             done: Some(end),
             ..before
         };
+    }
+
+    /// Whether something behind sequence number `seq` was let pass before what is there: then nothing there
+    /// can become longer or shorter, as the other side has those bytes at their places already.
+    pub fn is_overtaken(&self, seq: u32) -> bool {
+        self.passed.is_some_and(|passed| is_before(seq, passed))
+    }
+
+    /// Notes that all has passed before sequence number `end`, what was held back, too.
+    pub fn let_pass(&mut self, end: u32) {
+        if self.held.is_some_and(|held| is_before(held, end)) {
+            self.held = None;
+            self.passed = Some(self.passed_end(end));
+        }
+    }
+
+    /// Sequence number behind all that was let pass, or `end` if that is behind it.
+    pub fn passed_end(&self, end: u32) -> u32 {
+        self.passed
+            .filter(|passed| is_before(end, *passed))
+            .unwrap_or(end)
     }
 
     /// Which bytes of a segment of `len` bytes at `seq` to [`Self::put`] next: the offset of the
@@ -251,6 +275,15 @@ impl OpenLine {
     /// Tells what to do with a segment of `len` bytes at `seq`, of which what would have to be
     /// rewritten is not whole; that begins at `begun`, if it has begun.
     pub fn hold(&mut self, seq: u32, len: usize, begun: Option<u32>) -> Hold {
+        let is_overtaken = begun.is_some_and(|begun| self.is_overtaken(begun));
+        let hold = self.hold_from(seq, len, begun.filter(|_| !is_overtaken));
+        if hold == Hold::Pass && (is_overtaken || is_before(self.end(), seq)) {
+            self.passed = Some(self.passed_end(seq.wrapping_add(length(len))));
+        }
+        hold
+    }
+
+    fn hold_from(&mut self, seq: u32, len: usize, begun: Option<u32>) -> Hold {
         // The earlier of both: what was held back may have overtaken this.
         let held = match (self.held, begun) {
             (Some(held), Some(begun)) if is_before(begun, held) => begun,

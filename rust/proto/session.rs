@@ -134,6 +134,10 @@ pub trait LineSession: Sync + 'static {
         1
     }
 
+    /// Whether there may be something in `bytes` that has to be rewritten: the payload of a segment behind
+    /// bytes that are missing, so that nobody knows where in a line it begins.
+    fn may_matter(&self, direction: Direction, bytes: &[u8]) -> bool;
+
     /// Where in the bytes it stands, and is rewritten.
     fn span(found: &Self::Found) -> Span;
 

@@ -109,11 +109,31 @@ pub fn again<S: LineSession, P: Payload<S>>(
     let walked = match resume(session, direction, segment, payload) {
         Some(walked) => walked,
         None => match cursor.gap() {
-            Some(gap) => overtaken(segment, payload, gap),
-            None => return walk(session, direction, segment, payload, cursor, None),
+            Some(gap) => overtaken(session, direction, segment, payload, gap),
+            None => {
+                let walked = walk(session, direction, segment, payload, cursor, None);
+                if payload.is_rewritten() && !walked.is_dropped {
+                    let_go(segment, payload);
+                }
+                return walked;
+            }
         },
     };
     finish(session, direction, &cursor, walked)
+}
+
+/// Lets go of the line that is kept as far as `segment` had it, which began before it and has passed.
+fn let_go<S: LineSession, P: Payload<S>>(segment: Segment, payload: &mut P) {
+    let Some(mut line) = payload.take() else {
+        return;
+    };
+    let end = segment.seq.wrapping_add(length(segment.len));
+    let has_it = !is_before(line.seq(), segment.seq) && is_before(line.seq(), end);
+    if has_it && is_before(line.end(), end) {
+        return;
+    }
+    line.let_pass(end);
+    payload.keep(line);
 }
 
 /// Goes through a segment from `cursor` on, starting with `found`, after [`LineSession::enter`] and
@@ -252,20 +272,39 @@ fn through<S: LineSession, P: Payload<S>>(
 #[cold]
 #[inline(never)]
 fn overtaken<S: LineSession, P: Payload<S>>(
+    session: &S,
+    direction: Direction,
     segment: Segment,
     payload: &mut P,
     (gap, cursor): (u32, Cursor),
 ) -> Walked {
     let line = OpenLine::new(segment.seq.wrapping_sub(gap), &cursor);
+    let begun = may_matter(session, direction, payload).then_some(segment.seq);
     open(
         Walk::new(segment),
         segment,
         payload,
         line,
         (0, segment.seq),
-        Some(segment.seq),
+        begun,
         false,
     )
+}
+
+/// Whether something in a segment behind missing bytes may have to be rewritten once these are there. What
+/// is of no interest passes: it would cost its sender a timeout each.
+#[inline(never)]
+fn may_matter<S: LineSession, P: Payload<S>>(
+    session: &S,
+    direction: Direction,
+    payload: &P,
+) -> bool {
+    if !payload.is_rewritten() {
+        return false;
+    }
+    let mut buffer = [0; WINDOW];
+    let window = payload.window(0, &mut buffer);
+    !window.is_last || session.may_matter(direction, window.bytes)
 }
 
 /// Keeps `line`, of which there is what stands at offset `at` of the payload, sequence number `seq`.
@@ -345,8 +384,8 @@ fn resume<S: LineSession, P: Payload<S>>(
         (Ok(Goes::On), _) => {
             payload.keep(line);
         }
-        (Ok(Goes::Out), Some(before)) if walk.is_changed => {
-            let end = segment.seq.wrapping_add(length(segment.len));
+        (Ok(Goes::Out), Some(before)) if walk.is_to_repeat => {
+            let end = line.passed_end(segment.seq.wrapping_add(length(segment.len)));
             line.finish(before, end);
             payload.keep(line);
         }
@@ -398,6 +437,7 @@ fn put_together<S: LineSession, P: Payload<S>>(
             let window = payload.window(at, &mut buffer).bytes;
             line.put(seq, window.get(..count).unwrap_or(window));
         }
+        let mut dealt_with = cursor;
         while let Some(found) = line.next(session, direction, &mut cursor) {
             if walk.is_enough(payload) {
                 return Ok(Goes::Out);
@@ -409,14 +449,26 @@ fn put_together<S: LineSession, P: Payload<S>>(
             let is_whole = start
                 .checked_add(span.len())
                 .is_some_and(|end| end <= segment.len);
+            if payload.is_rewritten() && line.is_overtaken(seq) {
+                payload.give_up();
+                walk.is_to_repeat = true;
+                dealt_with = cursor;
+                continue;
+            }
             if !is_whole && payload.is_rewritten() {
-                return Err(line.hold(segment.seq, segment.len, Some(seq)));
+                let hold = line.hold(segment.seq, segment.len, Some(seq));
+                if hold == Hold::Pass {
+                    // It is held back behind the segment, which is all that it waited for.
+                    line.advance(&mut dealt_with);
+                }
+                return Err(hold);
             }
             match payload.found(&found, start.saturating_add_signed(walk.growth()), seq) {
                 Made::Unchanged => {}
                 Made::Rewritten(by) => walk.grow(seq, by),
                 Made::Lost => return Err(Hold::Drop),
             }
+            dealt_with = cursor;
         }
         if !line.advance(&mut cursor) {
             break;
@@ -429,7 +481,7 @@ fn put_together<S: LineSession, P: Payload<S>>(
     if payload.is_rewritten() {
         let begun = if is_before(line.end(), segment.seq) {
             // Nobody knows yet what this is, behind what is missing.
-            Some(segment.seq)
+            may_matter(session, direction, payload).then_some(segment.seq)
         } else {
             let begun = cursor.begun();
             begun.map(|begun| line.seq().wrapping_add(length(begun)))
@@ -445,7 +497,8 @@ fn put_together<S: LineSession, P: Payload<S>>(
 /// What has become of a segment so far.
 struct Walk {
     done: Walked,
-    is_changed: bool,
+    /// Whether what was done has to be done again when the segment comes again.
+    is_to_repeat: bool,
     found: usize,
 }
 
@@ -457,7 +510,7 @@ impl Walk {
                 growth: 0,
                 changed: segment.seq,
             },
-            is_changed: false,
+            is_to_repeat: false,
             found: 0,
         }
     }
@@ -479,7 +532,7 @@ impl Walk {
     fn grow(&mut self, seq: u32, by: i32) {
         self.done.growth = self.done.growth.wrapping_add(by);
         self.done.changed = seq;
-        self.is_changed = true;
+        self.is_to_repeat = true;
     }
 
     fn drop(mut self) -> Walked {

@@ -115,7 +115,8 @@ fn as_clients_register() {
         vec!["nick me\nuser me 0 * :x\n"],
         vec![USER, NICK],
         vec!["\r\n", "\r\n  \r\nNICK me\r\n", "  USER me 0 * :x\r\n"],
-        // IRCv3.
+        // IRCv3; irssi.
+        vec!["CAP LS 302\r\n", "JOIN :\r\n", NICK, USER],
         vec![
             "CAP LS 302\r\nNICK me\r\nUSER me 0 * :x\r\n",
             "CAP REQ :sasl\r\n",
@@ -235,7 +236,7 @@ fn other_protocols() {
         vec!["NICK: me\r\n", NICK, USER],
         vec!["AUTHENTICATEX\r\n", NICK, USER],
         vec![NICK, OFFER, USER],
-        vec!["JOIN #c\r\n", NICK, USER],
+        vec!["NOTICE a :b\r\n", NICK, USER],
     ] {
         let mut connection = Connection::new();
         for text in &said {

@@ -419,6 +419,141 @@ fn rewritten_out_of_order() {
     }
 }
 
+/// Lines that have overtaken one that was lost, and of which none has to be rewritten.
+#[test]
+fn what_is_of_no_interest_is_not_held_back() {
+    passes_behind_a_gap::<ftp::Session>(
+        Original,
+        "NOOP\r\n",
+        &[
+            "TYPE I\r\n",
+            "RETR file1.txt\r\nNOOP\r\n",
+            "PASV\r\n",
+            "stairs\r\n",
+        ],
+    );
+    passes_behind_a_gap::<ftp::Session>(
+        Reply,
+        "200 Ok.\r\n",
+        &[
+            "226 Done.\r\n",
+            "220-x\r\n220-y\r\n",
+            "end\r\n250 Ok.\r\n",
+            "331 Pass\r\n331-",
+        ],
+    );
+    passes_behind_a_gap::<irc::Session>(
+        Original,
+        "PRIVMSG b :one\r\n",
+        &[
+            "PRIVMSG b :two 1 2 3\r\n",
+            "JOIN #c\r\nPART #c\r\n",
+            "x\r\nPRIVMSG b",
+            "\n",
+        ],
+    );
+}
+
+fn passes_behind_a_gap<S: Found>(direction: Direction, lost: &str, overtaking: &[&str]) {
+    for text in overtaking {
+        let mut firewall = Firewall::<S>::new(true);
+        assert!(firewall.pass(direction, 93, lost.as_bytes()).is_some());
+        let gap = 93 + u32::try_from(lost.len()).unwrap();
+        let mut seq = gap + u32::try_from(lost.len()).unwrap();
+        for _ in 0..3 {
+            let passed = firewall.pass(direction, seq, text.as_bytes());
+            assert_eq!(passed.as_deref(), Some(text.as_bytes()), "{text:?}");
+            seq += u32::try_from(text.len()).unwrap();
+        }
+        let passed = firewall.pass(direction, gap, lost.as_bytes());
+        assert_eq!(passed.as_deref(), Some(lost.as_bytes()), "{text:?}");
+        assert_eq!(firewall.given_up, 0);
+    }
+}
+
+/// Those of which one may have to be rewritten, and what follows that.
+#[test]
+fn what_may_be_rewritten_is_held_back() {
+    is_held_behind_a_gap::<ftp::Session>(
+        Original,
+        "NOOP\r\n",
+        &[
+            "PORT 1,2,3,4,5,6\r\n",
+            "NOOP\r\nPO",
+            "RT 1,2,3,4,5,6\r\n",
+            ",6\r\n",
+            "\r\n",
+            "NOOP",
+        ],
+    );
+    is_held_behind_a_gap::<ftp::Session>(
+        Reply,
+        "200 Ok.\r\n",
+        &[
+            "227 (1,2,3,4,5,6)\r\n",
+            "220 x\r\n229 (|||1|)\r\n",
+            "9 (|||1|)\r\n",
+            ",6)\r\n",
+            "22",
+        ],
+    );
+    is_held_behind_a_gap::<irc::Session>(
+        Original,
+        "PRIVMSG b :one\r\n",
+        &[
+            "PRIVMSG b :\x01DCC SEND f 1 2 3\x01\r\n",
+            "JOIN #c\r\nPRIVMSG b :\x01DCC SE",
+            "END f 1 2 3\x01\r\n",
+            "file 167",
+        ],
+    );
+}
+
+fn is_held_behind_a_gap<S: Found>(direction: Direction, lost: &str, overtaking: &[&str]) {
+    for text in overtaking {
+        let mut firewall = Firewall::<S>::new(true);
+        assert!(firewall.pass(direction, 93, lost.as_bytes()).is_some());
+        let gap = 93 + u32::try_from(lost.len()).unwrap();
+        let behind = gap + u32::try_from(lost.len()).unwrap();
+        assert_eq!(
+            firewall.pass(direction, behind, text.as_bytes()),
+            None,
+            "{text:?}"
+        );
+        let further = behind + u32::try_from(text.len()).unwrap();
+        assert_eq!(firewall.pass(direction, further, b"\r\n"), None, "{text:?}");
+        // It comes again behind what was lost.
+        let whole = format!("{lost}{text}\r\n");
+        assert!(
+            firewall.pass(direction, gap, whole.as_bytes()).is_some(),
+            "{text:?}"
+        );
+        assert_eq!(firewall.given_up, 0);
+    }
+}
+
+/// An announcement was lost, and what has overtaken it is at its place on the other side already: nothing
+/// may become longer before that.
+#[test]
+fn announcement_that_was_overtaken() {
+    let line = "PRIVMSG b :\x01DCC SEND f 167772161 5000 1\x01\r\n";
+    let (text, len) = ("PRIVMSG b :hi\r\n", u32::try_from(line.len()).unwrap());
+    let mut firewall = Firewall::<irc::Session>::new(true);
+    assert!(firewall.pass(Original, 85, text.as_bytes()).is_some());
+    assert!(firewall
+        .pass(Original, 100 + len, text.as_bytes())
+        .is_some());
+    for times in 1..3 {
+        let passed = firewall.pass(Original, 100, line.as_bytes());
+        assert_eq!(passed.as_deref(), Some(line.as_bytes()));
+        assert_eq!((firewall.given_up, firewall.ports()), (times, vec![]));
+    }
+    // The next one is as always.
+    let passed = firewall.pass(Original, 115 + len, line.as_bytes()).unwrap();
+    assert_eq!(passed, line.replace("167772161", "3232261320").as_bytes());
+    assert_eq!(firewall.ports(), [5000]);
+}
+
 /// IRC: tags, message and DCC are parts of their own.
 #[test]
 fn irc_in_pieces() {
@@ -443,6 +578,39 @@ fn irc_in_pieces() {
             received.escape_ascii()
         );
     }
+}
+
+/// A sender with selective acknowledgements: what is missing is sent again piece by piece, in order.
+fn loses<S: Found>(
+    firewall: &mut Firewall<S>,
+    text: &str,
+    pieces: &[(usize, usize)],
+    lost: &[bool],
+) {
+    let mut arrived = vec![false; pieces.len()];
+    let mut furthest = 0;
+    for round in 0..60 {
+        for (index, (from, to)) in pieces.iter().enumerate() {
+            if arrived[index] || round == 0 && index > 0 && lost[index % lost.len()] {
+                continue;
+            }
+            let seq = 1000 + u32::try_from(*from).unwrap();
+            let Some(passed) = firewall.pass(Original, seq, &text.as_bytes()[*from..*to]) else {
+                continue;
+            };
+            assert!(
+                passed.len() == to - from || furthest <= *from,
+                "{:?} was overtaken, of {text:?} in {pieces:?}",
+                &text[*from..*to]
+            );
+            furthest = furthest.max(*to);
+            arrived[index] = true;
+        }
+        if arrived.iter().all(|piece| *piece) {
+            return;
+        }
+    }
+    panic!("stalled: {text:?} in {pieces:?}, {arrived:?}");
 }
 
 fn a_stream() -> impl Strategy<Value = String> {
@@ -496,6 +664,42 @@ proptest! {
         seen.sort_unstable_by_key(|seen| seen.0.wrapping_sub(start));
         seen.dedup();
         prop_assert_eq!(seen, whole.seen, "{:?}", pieces.iter().map(|(from, to)| &text[*from..*to]).collect::<Vec<_>>());
+    }
+
+    /// With NAT, where segments are lost before the firewall and sent again: what has become longer has not
+    /// been overtaken, and the session goes on.
+    #[test]
+    fn losses_with_nat(
+        lines in prop::collection::vec(0..4usize, 1..9),
+        cuts in prop::collection::vec(any::<Index>(), 0..6),
+        lost in prop::collection::vec(any::<bool>(), 16),
+        is_irc in any::<bool>(),
+    ) {
+        let all = if is_irc {
+            [
+                "PRIVMSG b :\x01DCC SEND f 167772161 5000 1\x01\r\n",
+                "PRIVMSG b :hello 1\r\n",
+                "PRIVMSG b :\x01ACTION x\x01\r\n",
+                "JOIN #c\r\n",
+            ]
+        } else {
+            ["PORT 10,0,0,1,4,1\r\n", "NOOP\r\n", "RETR f1\r\n", "EPRT |1|10.0.0.1|7|\r\n"]
+        };
+        // The first passes, so that it is known where a line begins.
+        let text: String = std::iter::once(1).chain(lines).map(|at| all[at]).collect();
+        let first = all[1].len();
+        let mut cuts: Vec<usize> = cuts.iter().map(|at| at.index(text.len()).max(first)).collect();
+        cuts.extend([0, first, text.len()]);
+        // Most segments are lines.
+        cuts.extend(text.match_indices('\n').map(|at| at.0 + 1).filter(|at| at % 7 != 0));
+        cuts.sort_unstable();
+        cuts.dedup();
+        let pieces: Vec<(usize, usize)> = cuts.windows(2).map(|cut| (cut[0], cut[1])).collect();
+        if is_irc {
+            loses(&mut Firewall::<irc::Session>::new(true), &text, &pieces, &lost);
+        } else {
+            loses(&mut Firewall::<ftp::Session>::new(true), &text, &pieces, &lost);
+        }
     }
 
     /// The same with NAT: what arrives is what would have arrived in one piece.

@@ -515,6 +515,32 @@ impl LineSession for Session {
         }
     }
 
+    fn may_matter(&self, direction: Direction, bytes: &[u8]) -> bool {
+        let Some(rest) = scan::skip_line(bytes) else {
+            return true;
+        };
+        let first = bytes.get(..bytes.len().saturating_sub(rest.len()));
+        let first = first.unwrap_or_default();
+        let is_line = match direction {
+            Direction::Original => is_command(first),
+            Direction::Reply => matches!(reply::reply(first), Ok(Reply::Last(_) | Reply::First(_))),
+        };
+        // What is no line may be the end of an announcement.
+        let has_text = first.iter().any(u8::is_ascii_alphabetic);
+        if !is_line && (!has_text || first.iter().any(u8::is_ascii_digit)) {
+            return true;
+        }
+        let mut line = if is_line { bytes } else { rest };
+        while !line.is_empty() {
+            match parse::kind(direction, line) {
+                Ok(_) | Err(Reject::Incomplete) => return true,
+                Err(Reject::NotOurs | Reject::Malformed) => {}
+            }
+            line = scan::skip_line(line).unwrap_or_default();
+        }
+        false
+    }
+
     fn span(found: &Announcement) -> Span {
         found.span
     }

@@ -133,8 +133,12 @@ fn command(reader: &mut Reader<'_>) -> Result<Option<Command>, Reject> {
     match name.get(..len).unwrap_or_default() {
         b"NICK" => Ok(Some(Command::Nick)),
         b"USER" => Ok(Some(Command::User)),
-        b"AUTHENTICATE" | b"CAP" | b"MODE" | b"PASS" | b"PING" | b"PONG" | b"PROTOCTL"
-        | b"QUIT" | b"SERVICE" | b"STARTTLS" | b"WEBIRC" => Ok(Some(Command::Other)),
+        // irssi says `JOIN :` before all, which only a server of IRC answers as it should.
+        b"ADMIN" | b"AUTHENTICATE" | b"CAP" | b"HELP" | b"INFO" | b"ISON" | b"JOIN" | b"LIST"
+        | b"LUSERS" | b"MODE" | b"MOTD" | b"PASS" | b"PING" | b"PONG" | b"PROTOCTL" | b"QUIT"
+        | b"SERVICE" | b"STARTTLS" | b"USERHOST" | b"VERSION" | b"WEBIRC" | b"WHO" | b"WHOIS" => {
+            Ok(Some(Command::Other))
+        }
         b"" if reader.peek()? != b' ' => Ok(None),
         _ => Err(Reject::NotOurs),
     }

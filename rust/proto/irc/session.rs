@@ -327,6 +327,11 @@ impl LineSession for Session {
         self.find(direction, bytes, cursor)
     }
 
+    fn may_matter(&self, _direction: Direction, bytes: &[u8]) -> bool {
+        // A DCC has a delimiter at each end. Of one without the last it is given up, which nobody sends.
+        !self.progress.is_silent() && (!scan::has_newline(bytes) || bytes.contains(&DELIMITER))
+    }
+
     fn span(found: &Announcement) -> Span {
         found.span
     }
