@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import frames
+from dcc import REGISTER
 from frames import ACK, FIN, PSH, RST, SYN, TCP, UDP, URG
 
 HERE = Path(__file__).parent
@@ -143,6 +144,9 @@ class Talk:
             for side, payload in ((1, b"220 ready\r\n"), (0, b"USER anonymous\r\n")):
                 yield self._segment(side, self.base[side], payload)
                 self.base[side] += len(payload)
+        if self.name == "irc" and not self._odd(.2):
+            yield self._segment(0, self.base[0], REGISTER)
+            self.base[0] += len(REGISTER)
 
     def _segment(self, side, seq, payload, flags=ACK | PSH, gso_size=0):
         chance = self.chance

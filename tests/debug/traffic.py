@@ -8,7 +8,7 @@ import threading
 
 import shell
 from amanda_talk import connect, reply
-from dcc import address_text, message, send
+from dcc import REGISTER, address_text, message, send
 from helpers import AMANDA, IRC, TFTP
 from scripted import numbers
 
@@ -118,6 +118,15 @@ class Irc(Lines):
 
     def line(self, address, port):
         return message(send(address, port))
+
+    def connect(self):
+        super().connect()
+        # What is offered counts only once the client has registered.
+        self.client.sendall(REGISTER)
+        heard = b""
+        while len(heard) < len(REGISTER):
+            heard += self.server.recv(100)
+        assert heard == REGISTER
 
 
 class Datagrams(Talker):

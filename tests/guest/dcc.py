@@ -10,6 +10,8 @@ from dialogue import Dialogue, carry, sending
 from helpers import IRC
 
 FILE = "file.bin"
+# How a client begins.
+REGISTER = b"NICK alice\r\nUSER alice 0 * :Alice\r\n"
 
 
 def address_text(address):
@@ -45,7 +47,7 @@ class Session(Dialogue):
 
     def greet(self):
         """As every session begins; nothing of it may change."""
-        self.client_says(b"NICK alice\r\nUSER alice 0 * :Alice\r\n")
+        self.client_says(REGISTER)
         self.server_says(b":irc.example.net 001 alice :Welcome\r\n")
 
     def client_says(self, text, heard=None):
@@ -77,6 +79,13 @@ class Session(Dialogue):
             self.client_says(message(make(flow.client.address[flow.family], port)),
                              message(make(flow.seen_as, told or port)))
             carry(flow.server, flow.family, flow.seen_as, told or port, waiting)
+
+
+class Silent(Session):
+    """One in which nothing has been said yet."""
+
+    def greet(self):
+        pass
 
 
 def port_told(line):
