@@ -55,10 +55,11 @@ FOREIGN = {
 def test_other_protocols(network, silent, kernel_log, kind, name):
     """Whatever follows, and whatever the server, which is the attacker's, says to it."""
     talk = silent(name)
-    for text in FOREIGN[kind]:
-        talk.client_says(text)
-    talk.server_says(WELCOME)
-    talk.client_says(OFFER)
+    with counters.log_of_all_namespaces():
+        for text in FOREIGN[kind]:
+            talk.client_says(text)
+        talk.server_says(WELCOME)
+        talk.client_says(OFFER)
     assert expected.listed(network.router) == []
     assert counters.read("irc") == {"assigned": 1, "not_irc": 1}
     [(module, client, server, what)] = counters.lines(kernel_log)
