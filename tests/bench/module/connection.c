@@ -28,17 +28,17 @@ static int attach(struct nf_conn *ct, struct nf_conntrack_helper *helper)
 
 	if (!help)
 		return -ENOMEM;
-	refcount_inc(&helper->ct_refcnt);
-	rcu_assign_pointer(help->helper, helper);
 	/*
-	 * As ctnetlink does it for a connection that it injects: of one that seems to be seen in its middle ours
-	 * would not believe all. No helper that has this looks at the attribute.
+	 * As ctnetlink does it for a connection that it injects, before it has the helper: of one that seems
+	 * to be seen in its middle ours would not believe all. No helper that has this looks at the attribute.
 	 */
 	if (helper->from_nlattr) {
 		rcu_read_lock();
 		helper->from_nlattr(NULL, ct);
 		rcu_read_unlock();
 	}
+	refcount_inc(&helper->ct_refcnt);
+	rcu_assign_pointer(help->helper, helper);
 	return 0;
 }
 
