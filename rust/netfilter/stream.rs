@@ -112,7 +112,7 @@ pub(crate) fn look<H: LineHelper>(
     if bytes.is_empty() {
         // Not for a closer look: there are many of them.
         if header.is_syn() {
-            begin(&conn, header);
+            begin(conn, header);
         }
         return Verdict::Accept;
     }
@@ -127,7 +127,7 @@ pub(crate) fn look<H: LineHelper>(
 /// nothing, and conntrack knows whether an answer is one.
 #[cold]
 #[inline(never)]
-fn begin<S: LineSession>(conn: &Conn<'_, S>, header: TcpHeader<'_>) {
+fn begin<S: LineSession>(conn: Conn<'_, S>, header: TcpHeader<'_>) {
     match conn.direction() {
         Direction::Original => conn.state().may_begin(),
         Direction::Reply if conn.is_in_handshake() => {
@@ -220,7 +220,7 @@ fn look_closely<H: LineHelper>(mut packet: Packet<'_>, conn: Conn<'_, H::State>)
     let direction = conn.direction();
     if header.is_syn() {
         // What stands in it (TCP Fast Open) is not looked at.
-        begin(&conn, header);
+        begin(conn, header);
         return Verdict::Accept;
     }
     if bytes.is_empty() || session.is_usual(direction, seq, bytes) {
