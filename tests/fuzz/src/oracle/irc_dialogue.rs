@@ -46,7 +46,7 @@ pub fn verdicts(conversation: &Conversation) -> Verdicts {
 }
 
 /// Commands by which a client begins.
-const FIRST: [&str; 10] = [
+const FIRST: [&str; 11] = [
     "CAP",
     "PASS",
     "NICK",
@@ -57,14 +57,16 @@ const FIRST: [&str; 10] = [
     "QUIT",
     "PING",
     "PONG",
+    // irssi, before all.
+    "JOIN",
 ];
 
 /// Those that would be answered with an error, or are known to some servers only.
-const LATER: [&str; 36] = [
-    "ADMIN", "AWAY", "CONNECT", "DIE", "ERROR", "HELP", "INFO", "INVITE", "ISON", "JOIN", "KICK",
-    "KILL", "LINKS", "LIST", "LUSERS", "MODE", "MOTD", "NAMES", "NOTICE", "OPER", "PART",
-    "PRIVMSG", "REHASH", "SERVER", "SQUERY", "SQUIT", "STARTTLS", "STATS", "SUMMON", "TIME",
-    "TOPIC", "TRACE", "USERHOST", "VERSION", "WHO", "WHOIS",
+const LATER: [&str; 35] = [
+    "ADMIN", "AWAY", "CONNECT", "DIE", "ERROR", "HELP", "INFO", "INVITE", "ISON", "KICK", "KILL",
+    "LINKS", "LIST", "LUSERS", "MODE", "MOTD", "NAMES", "NOTICE", "OPER", "PART", "PRIVMSG",
+    "REHASH", "SERVER", "SQUERY", "SQUIT", "STARTTLS", "STATS", "SUMMON", "TIME", "TOPIC", "TRACE",
+    "USERHOST", "VERSION", "WHO", "WHOIS",
 ];
 
 fn is_one_of(words: &[&str], word: &[u8]) -> bool {
