@@ -225,7 +225,7 @@ impl LineHelper for Ftp {
             }
             // Nobody is told another port.
             Target::Own | Target::AsItIs if conn.is_natted() => {
-                outcome = ip_nat_ftp_hook.expect(packet, conn, opener, found.port, &expectation);
+                outcome = ip_nat_ftp_hook.expect_at(packet, conn, opener, found.port, &expectation);
             }
             Target::Own | Target::AsItIs => {}
             // Somebody else's address means nothing to our NAT.

@@ -102,7 +102,7 @@ enum Request {
     Announce,
     /// See [`NatHelper::rename`].
     Rename,
-    /// See [`Slot::expect`]; with the direction in which the connection is opened.
+    /// See [`Slot::expect_at`]; with the direction in which the connection is opened.
     Expect(OpenedIn),
 }
 
@@ -191,7 +191,7 @@ impl<A: Copy> Slot<A> {
 
     /// Has the NAT half expect a connection to exactly that `port`, which will open in direction `opener`
     /// of its master: nobody can be told another one. [`None`] if there is no NAT half.
-    pub(crate) fn expect<S>(
+    pub(crate) fn expect_at<S>(
         &self,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,

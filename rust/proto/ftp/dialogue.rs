@@ -204,8 +204,9 @@ impl Dialogue {
 
     /// The code of the reply of several lines in which the server is.
     pub(super) fn reply(&self) -> Option<Code> {
-        // CAST: Ten bits.
-        Code::from_number(((self.flags.load(Relaxed) & REPLY) >> REPLY_SHIFT) as u16)
+        let number = (self.flags.load(Relaxed) & REPLY) >> REPLY_SHIFT;
+        // Ten bits, which always fit.
+        Code::from_number(u16::try_from(number).unwrap_or_default())
     }
 
     /// Notes that a reply of several lines has begun.
@@ -286,15 +287,16 @@ impl Dialogue {
         if flags & FOREIGN != 0 {
             return Err(Refusal::Unasked);
         }
-        if flags & EPSV_ALL != 0 && kind != Kind::Epsv {
-            return Err(Refusal::EpsvAll);
-        }
+        let is_excluded = flags & EPSV_ALL != 0 && kind != Kind::Epsv;
         match kind {
+            Kind::Port | Kind::Eprt if is_excluded => Err(Refusal::EpsvAll),
             Kind::Port | Kind::Eprt if flags & BEGUN == 0 => Err(Refusal::Unasked),
             Kind::Port | Kind::Eprt if flags & GREETING != 0 => Err(Refusal::Early),
             Kind::Port | Kind::Eprt | Kind::Deferred => Ok(None),
             Kind::Pasv | Kind::Epsv if flags & GREETING != 0 => Err(Refusal::Unasked),
             Kind::Pasv | Kind::Epsv => match self.pending.pop_passive() {
+                // The question, if there was one, has its answer all the same.
+                _ if is_excluded => Err(Refusal::EpsvAll),
                 // In a reply of several lines its last line is still to come.
                 Some(_) if flags & REPLY != 0 => {
                     self.change(0, ANSWERED);
