@@ -94,32 +94,15 @@ pub(crate) trait NatHelper: Sized + 'static {
     }
 }
 
-/// What the NAT half is asked to do.
-#[derive(Clone, Copy)]
-#[repr(C)]
-enum Request {
-    /// See [`NatHelper::nat`].
-    Announce,
-    /// See [`NatHelper::rename`].
-    Rename,
-    /// See [`Slot::expect_at`]; with the direction in which the connection is opened.
-    Expect(OpenedIn),
-}
-
-/// A [`Direction`](crate::proto::Direction).
-#[derive(Clone, Copy)]
-#[repr(C)]
-enum OpenedIn {
-    Original,
-    Reply,
-}
-
-/// The C-callable form of what the NAT half can do.
+/// The C-callable form of what the NAT half can do:
 ///
-/// Both modules are compiled from the same source, as the name of the [`Slot`]'s symbol makes sure, so
-/// Rust types may be passed by pointer.
+/// - [`NatHelper::nat`], with what was found and an expectation,
+/// - [`NatHelper::rename`], without an expectation,
+/// - [`Slot::expect_at`], without anything found. Then `base` is 1 if the connection opens in the reply
+///   direction, and 0 else.
+///
+/// Both modules are compiled from the same source, so Rust types may be passed by pointer.
 type NatFn<A> = unsafe extern "C" fn(
-    request: Request,
     skb: *mut sk_buff,
     transport: u32,
     ct: *mut bindings::nf_conn,
@@ -164,15 +147,7 @@ impl<A: Copy> Slot<A> {
         expectation: &Expectation,
     ) -> Option<Outcome> {
         let exp = NonNull::new(expectation.as_ptr());
-        self.call(
-            Request::Announce,
-            packet,
-            conn,
-            base,
-            Some(found),
-            wanted,
-            exp,
-        )
+        self.call(packet, conn, base, Some(found), wanted, exp)
     }
 
     /// Has the NAT half put `port` in the place of the one in `found`; [`None`] if there is none.
@@ -186,7 +161,7 @@ impl<A: Copy> Slot<A> {
         found: &A,
         port: NonZeroU16,
     ) -> Option<Outcome> {
-        self.call(Request::Rename, packet, conn, base, Some(found), port, None)
+        self.call(packet, conn, base, Some(found), port, None)
     }
 
     /// Has the NAT half expect a connection to exactly that `port`, which will open in direction `opener`
@@ -199,18 +174,14 @@ impl<A: Copy> Slot<A> {
         port: NonZeroU16,
         expectation: &Expectation,
     ) -> Option<Outcome> {
-        let opener = match opener {
-            Direction::Original => OpenedIn::Original,
-            Direction::Reply => OpenedIn::Reply,
-        };
+        let base = usize::from(opener == Direction::Reply);
         let exp = NonNull::new(expectation.as_ptr());
-        self.call(Request::Expect(opener), packet, conn, 0, None, port, exp)
+        self.call(packet, conn, base, None, port, exp)
     }
 
     #[allow(clippy::too_many_arguments)]
     fn call<S>(
         &self,
-        request: Request,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
         base: usize,
@@ -232,7 +203,6 @@ impl<A: Copy> Slot<A> {
         // SAFETY: The pointers are those of valid objects that we hold for the call.
         let outcome = unsafe {
             function(
-                request,
                 skb,
                 transport,
                 conn.as_ptr(),
@@ -358,7 +328,6 @@ impl<N: NatHelper> Drop for Registration<N> {
 ///
 /// Only [`Slot`] may call it, for the slot that `N` is registered in.
 unsafe extern "C" fn nat_callback<N: NatHelper>(
-    request: Request,
     skb: *mut sk_buff,
     transport: u32,
     ct: *mut bindings::nf_conn,
@@ -372,26 +341,45 @@ unsafe extern "C" fn nat_callback<N: NatHelper>(
     let mut packet = unsafe { Packet::from_raw(skb, transport) };
     // SAFETY: As above, its helper is running; a state of no bytes is always valid.
     let conn = unsafe { Conn::<()>::of_helper(ct, info) };
+    let Some(exp) = exp else {
+        // SAFETY: As above.
+        return found.map_or(Outcome::Refused, |found| unsafe {
+            N::rename(&mut packet, &conn, base, found.read(), port)
+        });
+    };
+    let Some(found) = found else {
+        // SAFETY: As above; it is valid for the call.
+        return unsafe { expect_at(exp, conn, base, port) };
+    };
     // SAFETY: As above.
-    let found = found.map(|found| unsafe { found.read() });
-    // SAFETY: As above; it is valid for the call.
-    let expectation = exp.map(|exp| unsafe { Expectation::borrow(exp) });
-    match (request, found, expectation) {
-        (Request::Announce, Some(found), Some(expectation)) => {
-            N::nat(&mut packet, &conn, base, found, port, &expectation)
-        }
-        (Request::Rename, Some(found), _) => N::rename(&mut packet, &conn, base, found, port),
-        (Request::Expect(opener), _, Some(expectation)) => {
-            let opener = match opener {
-                OpenedIn::Original => Direction::Original,
-                OpenedIn::Reply => Direction::Reply,
-            };
-            expectation.follow_master(opener, port.get());
-            match expectation.register_on(port, &conn) {
-                Ok(_) => Outcome::Unchanged,
-                Err(error) => count::refused(error, conn),
-            }
-        }
-        _ => Outcome::Refused,
+    let expectation = unsafe { Expectation::borrow(exp) };
+    // SAFETY: As above.
+    let found = unsafe { found.read() };
+    N::nat(&mut packet, &conn, base, found, port, &expectation)
+}
+
+/// See [`Slot::expect_at`].
+///
+/// # Safety
+///
+/// As for [`Expectation::borrow`].
+#[cold]
+#[inline(never)]
+unsafe fn expect_at(
+    exp: NonNull<bindings::nf_conntrack_expect>,
+    conn: Conn<'_, ()>,
+    base: usize,
+    port: NonZeroU16,
+) -> Outcome {
+    let opener = match base {
+        0 => Direction::Original,
+        _ => Direction::Reply,
+    };
+    // SAFETY: By the requirements of this function.
+    let expectation = unsafe { Expectation::borrow(exp) };
+    expectation.follow_master(opener, port.get());
+    match expectation.register_on(port, &conn) {
+        Ok(_) => Outcome::Unchanged,
+        Err(error) => count::refused(error, conn),
     }
 }

@@ -128,13 +128,20 @@ pub(super) fn is_of_client(line: &[u8], is_first: bool) -> Result<bool, Reject> 
     let Some(text) = line.get(..newline.unwrap_or(LINE_MAX)) else {
         return Err(Reject::Incomplete);
     };
-    let end = |byte: &u8| matches!(byte, b' ' | b'\r' | b':');
-    let word_len = text.iter().position(end).unwrap_or(text.len());
-    let word = text.get(..word_len).unwrap_or_default();
-    if text.get(word_len) == Some(&b':') || text.windows(6).any(|part| part == b" HTTP/") {
+    if is_header(text) || text.windows(6).any(|part| part == b" HTTP/") {
         return Ok(false);
     }
-    Ok(!is_first || is_known(word))
+    let end = |byte: &u8| matches!(byte, b' ' | b'\r');
+    let word_len = text.iter().position(end).unwrap_or(text.len());
+    Ok(!is_first || is_known(text.get(..word_len).unwrap_or_default()))
+}
+
+/// Tells whether `text` begins with a name and a colon, as a field of HTTP or of mail does (a token, RFC 9110
+/// section 5.6.2).
+fn is_header(text: &[u8]) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let name_len = text.iter().take_while(|byte| is_token(byte)).count();
+    name_len > 0 && text.get(name_len) == Some(&b':')
 }
 
 /// Tells whether `bytes` are one whole line with a command, or nothing: as far as they go, they may be part

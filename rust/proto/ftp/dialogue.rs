@@ -75,8 +75,8 @@ const ENCRYPTED: u32 = 1 << 8;
 const NEWS: u32 = 1 << 9;
 /// What the server said is not all known, since a segment was lost.
 const LOST: u32 = 1 << 10;
-/// The reply of several lines that has begun has answered a question.
-const ANSWERED: u32 = 1 << 11;
+/// The reply of several lines that has begun announces something in its first line.
+const ANNOUNCED: u32 = 1 << 11;
 /// Two bits for [`Kept`].
 const KEPT_SHIFT: u32 = 12;
 const KEPT: u32 = 3 << KEPT_SHIFT;
@@ -166,7 +166,7 @@ impl Dialogue {
 
     /// Notes that what follows is in clear.
     pub(super) fn clear_text(&self) {
-        self.change(ENCRYPTED | REPLY | ANSWERED | LOST, 0);
+        self.change(ENCRYPTED | REPLY | ANNOUNCED | LOST, 0);
         self.pending.clear();
     }
 
@@ -209,18 +209,20 @@ impl Dialogue {
         Code::from_number(u16::try_from(number).unwrap_or_default())
     }
 
-    /// Notes that a reply of several lines has begun.
-    pub(super) fn open_reply(&self, code: Code) {
-        self.change(REPLY, u32::from(code.number()) << REPLY_SHIFT);
+    /// Notes that a reply of several lines has begun, and whether its first line announces something.
+    pub(super) fn open_reply(&self, code: Code, has_announced: bool) {
+        let announced = if has_announced { ANNOUNCED } else { 0 };
+        let reply = u32::from(code.number()).wrapping_shl(REPLY_SHIFT);
+        self.change(REPLY | ANNOUNCED, reply | announced);
     }
 
-    /// Notes that it has ended. Tells whether it has answered a question already.
+    /// Notes that it has ended. Tells whether its first line has announced something.
     pub(super) fn close_reply(&self) -> bool {
         let flags = self.flags.load(Relaxed);
-        if flags & (REPLY | ANSWERED) != 0 {
-            self.change(REPLY | ANSWERED | LOST, 0);
+        if flags & (REPLY | ANNOUNCED) != 0 {
+            self.change(REPLY | ANNOUNCED | LOST, 0);
         }
-        flags & ANSWERED != 0
+        flags & ANNOUNCED != 0
     }
 
     /// Notes that something is missing of what the server said: a greeting, perhaps, or the end of a
@@ -298,10 +300,7 @@ impl Dialogue {
                 // The question, if there was one, has its answer all the same.
                 _ if is_excluded => Err(Refusal::EpsvAll),
                 // In a reply of several lines its last line is still to come.
-                Some(_) if flags & REPLY != 0 => {
-                    self.change(0, ANSWERED);
-                    Ok(None)
-                }
+                Some(_) if flags & REPLY != 0 => Ok(None),
                 Some(number) => Ok(Some(number)),
                 // Once: the question was asked before we came.
                 None if flags & DOUBT != 0 => {

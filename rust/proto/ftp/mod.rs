@@ -292,7 +292,7 @@ impl Session {
         };
         let mut found = passive(code, bytes, cursor)?;
         if !is_last {
-            self.dialogue.open_reply(code);
+            self.dialogue.open_reply(code, found.is_some());
         } else {
             if self.dialogue.close_reply() {
                 found = None;

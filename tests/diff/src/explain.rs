@@ -5,12 +5,17 @@
 mod amanda;
 mod ftp;
 mod irc;
-mod said;
 mod tftp;
 
-pub use said::Said;
-
-use conntrack_fuzz::session::Protocol;
+use conntrack_fuzz::{
+    conversation::{
+        index,
+        Conversation, //
+    },
+    session::Protocol,
+    verdict_at,
+    Verdict, //
+};
 use conntrack_proto::Direction;
 
 use crate::{
@@ -39,7 +44,10 @@ pub struct Case<'a> {
     pub parties: Parties,
     pub direction: Direction,
     pub begins: Begins,
-    pub said: &'a Said,
+    /// All that was said up to this packet.
+    pub conversation: &'a Conversation,
+    /// The packet has been there before.
+    pub is_again: bool,
     pub payload: &'a [u8],
     pub ours: &'a [Opened],
     pub mainline: &'a Answer,
@@ -67,7 +75,7 @@ pub fn explain(case: &Case<'_>) -> Vec<Option<Class>> {
                     Some(Class::Privileged)
                 }
                 Protocol::Ftp | Protocol::Irc
-                    if case.said.is_again && !case.payload.ends_with(b"\n") =>
+                    if case.is_again && !case.payload.ends_with(b"\n") =>
                 {
                     Some(Class::Again)
                 }
@@ -94,6 +102,16 @@ impl Case<'_> {
         // The place of what itself began there is far behind the end.
         let before = self.payload.get(..opened.start).unwrap_or_default();
         self.begins == Begins::Middle && !before.contains(&b'\n')
+    }
+
+    /// Whether the RFCs give what was opened a place in the dialogue.
+    fn has_its_place(&self, opened: &Opened) -> bool {
+        let stream = &self.conversation.streams[index(self.direction)];
+        let packet = self.conversation.packets.last();
+        let at = packet.map_or(0, |packet| packet.offset as usize) + opened.start;
+        debug_assert!(at < stream.len());
+        let verdict = verdict_at(self.protocol, self.conversation, self.direction, at);
+        verdict == Some(Verdict::Yes)
     }
 
     fn before(&self, opened: &Opened) -> &[u8] {

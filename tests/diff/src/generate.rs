@@ -9,7 +9,10 @@ mod tftp;
 
 use std::net::IpAddr;
 
-use conntrack_fuzz::session::Protocol;
+use conntrack_fuzz::{
+    conversation::Origin,
+    session::Protocol, //
+};
 use conntrack_proto::Direction;
 use fastrand::Rng;
 
@@ -18,14 +21,17 @@ use crate::parties::Parties;
 /// A packet with payload: whose, at which sequence number, what.
 pub type Packet = (Direction, u32, Vec<u8>);
 
+/// Sequence numbers of the first bytes.
+pub const SEQS: [u32; 2] = [1000, u32::MAX - 100];
+
 /// A conversation, and the settings under which it is looked at.
 #[derive(Clone, Debug)]
 pub struct Input {
     pub protocol: Protocol,
     pub parties: Parties,
     pub loose: bool,
-    /// It was not seen from its beginning on.
-    pub is_picked_up: bool,
+    /// How it began.
+    pub origin: Origin,
     pub packets: Vec<Packet>,
 }
 
@@ -43,9 +49,9 @@ pub fn input(rng: &mut Rng) -> Input {
     let mut talk = Talk {
         rng,
         parties,
-        is_picked_up: false,
+        origin: Origin::Injected,
         packets: Vec::new(),
-        next: [1000, u32::MAX - 100],
+        next: SEQS,
     };
     match protocol {
         Protocol::Ftp => ftp::talk(&mut talk),
@@ -57,7 +63,7 @@ pub fn input(rng: &mut Rng) -> Input {
         protocol,
         parties,
         loose,
-        is_picked_up: talk.is_picked_up,
+        origin: talk.origin,
         packets: talk.packets,
     }
 }
@@ -66,7 +72,7 @@ pub fn input(rng: &mut Rng) -> Input {
 struct Talk<'a> {
     rng: &'a mut Rng,
     parties: Parties,
-    is_picked_up: bool,
+    origin: Origin,
     packets: Vec<Packet>,
     next: [u32; 2],
 }

@@ -25,19 +25,27 @@ use std::{
 };
 
 use class::Class;
-use conntrack_fuzz::session::{
-    Conversation,
-    Options,
-    Protocol, //
+use conntrack_fuzz::{
+    conversation::{
+        self,
+        Origin, //
+    },
+    session::{
+        Conversation,
+        Options,
+        Protocol, //
+    },
 };
 use conntrack_proto::Direction;
 use explain::{
     Begins,
-    Case,
-    Said, //
+    Case, //
 };
 use fastrand::Rng;
-use generate::Input;
+use generate::{
+    Input,
+    SEQS, //
+};
 use mainline::Opened;
 
 /// How many unexplained differences are shown.
@@ -89,17 +97,27 @@ fn compare(input: &Input, unknown: Option<&str>, counts: &mut Counts) {
     let mut core = Conversation::new(
         input.protocol,
         Options {
-            is_picked_up: input.is_picked_up,
+            origin: input.origin,
             ..Options::default()
         },
     );
     let mut mainline = mainline::Connection::new(input.protocol, input.parties, input.loose);
-    let mut said = Said::default();
+    let mut conversation = conversation::Conversation {
+        origin: input.origin,
+        seqs: SEQS,
+        ..Default::default()
+    };
+    if input.origin == Origin::Begun {
+        core.begin(SEQS);
+    }
+    let mut last = None;
     let mut lines = [Lines::default(), Lines::default()];
     for (count, (direction, seq, payload)) in input.packets.iter().enumerate() {
         counts.packets += 1;
         let begins = lines[usize::from(*direction == Direction::Reply)].packet(*seq, payload);
-        said.packet(*direction, *seq, payload);
+        let offset = seq.wrapping_sub(SEQS[usize::from(*direction == Direction::Reply)]);
+        conversation.say_at(*direction, offset as isize, payload);
+        let is_again = last.replace((*direction, *seq)) == Some((*direction, *seq));
         let answer = mainline.packet(*direction, *seq, payload);
         let found = core.segment(*direction, *seq, payload);
         let ours: Vec<Opened> = found
@@ -114,7 +132,8 @@ fn compare(input: &Input, unknown: Option<&str>, counts: &mut Counts) {
             parties: input.parties,
             direction: *direction,
             begins,
-            said: &said,
+            conversation: &conversation,
+            is_again,
             payload,
             ours: &ours,
             mainline: &answer,
@@ -144,8 +163,6 @@ fn compare(input: &Input, unknown: Option<&str>, counts: &mut Counts) {
                 .entry((class, name(input.protocol)))
                 .or_default() += 1;
         }
-        let admitted = found.iter().filter(|f| f.is_admitted).count();
-        said.opened(*direction, admitted);
         if answer.is_dropped {
             // For mainline this packet never was, so nothing can be compared after it.
             break;

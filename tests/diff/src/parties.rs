@@ -9,6 +9,7 @@ use conntrack_fuzz::session::{
     Kind, //
 };
 use conntrack_proto::{
+    ftp,
     irc,
     Direction, //
 };
@@ -62,6 +63,8 @@ impl Parties {
         let (port, is_tcp) = match found.kind {
             Kind::Ftp(_) if announced == sender => (found.port, true),
             Kind::Ftp(_) if loose && announced.is_ipv4() == sender.is_ipv4() => (found.port, true),
+            // Clients connect to the server all the same.
+            Kind::Ftp(ftp::Kind::Pasv) => (found.port, true),
             Kind::Irc(irc::Kind::Offer) if announced == self.client => (found.port, true),
             Kind::Amanda(_) => (found.port, true),
             Kind::Tftp => (self.client_port, false),
@@ -69,6 +72,9 @@ impl Parties {
         };
         let address = match found.kind {
             Kind::Tftp => self.client,
+            Kind::Ftp(ftp::Kind::Pasv) if !loose || announced.is_ipv4() != sender.is_ipv4() => {
+                sender
+            }
             _ => announced,
         };
         Some(Opened {

@@ -13,6 +13,10 @@ pub mod phrases;
 mod properties;
 pub mod session;
 
+pub use oracle::{
+    announced::verdict_at,
+    dialogue::Verdict, //
+};
 pub use properties::{
     check,
     check_connections,

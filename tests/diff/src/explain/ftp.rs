@@ -3,7 +3,10 @@
 //! FTP.
 
 use std::{
-    net::Ipv6Addr,
+    net::{
+        IpAddr,
+        Ipv6Addr, //
+    },
     str, //
 };
 
@@ -23,6 +26,12 @@ use crate::{
 
 pub(super) fn only_ours(case: &Case<'_>, opened: &Opened) -> Option<Class> {
     let before = case.before(opened);
+    if !case.text(opened).is_empty() && names_another(case, opened) {
+        return Some(Class::AtServer);
+    }
+    if before.starts_with(b"227-") || before.starts_with(b"229-") {
+        return Some(Class::Several);
+    }
     if before.contains(&b'\n') {
         return Some(Class::LaterLine);
     }
@@ -49,20 +58,28 @@ pub(super) fn only_ours(case: &Case<'_>, opened: &Opened) -> Option<Class> {
     }
 }
 
+/// Whether a reply 227 names another address than what was opened.
+fn names_another(case: &Case<'_>, opened: &Opened) -> bool {
+    let numbers = case.text(opened).split(|byte| *byte == b',');
+    let octets: Vec<u8> = numbers
+        .filter_map(|text| str::from_utf8(text).ok()?.parse().ok())
+        .collect();
+    match octets.first_chunk::<4>() {
+        Some(octets) => {
+            case.direction == Direction::Reply && opened.address != IpAddr::from(*octets)
+        }
+        None => false,
+    }
+}
+
 pub(super) fn only_mainline(case: &Case<'_>, opened: &Opened) -> Option<Class> {
     let before = case.before(opened);
     let text = case.text(opened);
     if before.contains(&b'\n') || text.contains(&b'\n') {
         return Some(Class::OtherLine);
     }
-    if case.said.is_encrypted {
-        return Some(Class::Encrypted);
-    }
-    if case.said.is_epsv_all && !before.starts_with(b"229 ") {
-        return Some(Class::EpsvAll);
-    }
-    if case.direction == Direction::Reply && case.said.is_unasked() {
-        return Some(Class::Unasked);
+    if !case.has_its_place(opened) {
+        return Some(Class::NoPlace);
     }
     if opened.port == 0 {
         return Some(Class::PortZero);

@@ -90,6 +90,11 @@ pub(super) fn only_mainline(case: &Case<'_>, opened: &Opened) -> Option<Class> {
         .iter()
         .rposition(|b| *b == b'\n')
         .map_or(0, |at| at + 1);
+    let is_behind_bare_newline =
+        (0..line).any(|at| before[at] == b'\n' && (at == 0 || before[at - 1] != b'\r'));
+    if is_behind_bare_newline {
+        return Some(Class::BareNewline);
+    }
     let before = &before[line..];
     let text = case.text(opened);
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();

@@ -9,11 +9,13 @@ use conntrack_proto::Direction::{
     Reply, //
 };
 
+use conntrack_fuzz::conversation::Origin;
+
 use super::Talk;
 
 pub(super) fn talk(talk: &mut Talk<'_>) {
-    talk.is_picked_up = talk.once_in(8);
-    if !talk.is_picked_up {
+    if !talk.once_in(8) {
+        talk.origin = Origin::Begun;
         talk.send(Reply, b"220 ready\r\n");
         talk.send(Original, b"NOOP\r\n");
         talk.send(Reply, b"200 ok\r\n");

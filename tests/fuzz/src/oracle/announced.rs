@@ -16,7 +16,10 @@ use super::{
     ftp_dialogue,
     irc,
     irc_dialogue,
-    stream::lines,
+    stream::{
+        lines,
+        Line, //
+    },
     Expected, //
 };
 use crate::{
@@ -88,4 +91,20 @@ pub fn announced(protocol: Protocol, conversation: &Conversation) -> Vec<Announc
         }
     }
     all
+}
+
+/// Whether what stands at `at` in the stream of `direction` must be believed; [`None`] if nobody has a word
+/// to say there.
+pub fn verdict_at(
+    protocol: Protocol,
+    conversation: &Conversation,
+    direction: Direction,
+    at: usize,
+) -> Option<Verdict> {
+    let all = lines(conversation);
+    let is_it = |line: &&Line| {
+        line.direction == direction && (line.start..line.start + line.text.len()).contains(&at)
+    };
+    let line = all.iter().rfind(is_it)?;
+    Some(verdicts(protocol, conversation).of(direction, line.start))
 }

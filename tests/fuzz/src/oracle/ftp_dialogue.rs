@@ -55,6 +55,8 @@ impl Command {
 
 /// So many commands without a reply are remembered at least.
 const REMEMBERED: usize = 15;
+/// And of these so many whose reply matters.
+const REMEMBERED_QUESTIONS: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {

@@ -8,7 +8,8 @@ use super::{
     Command,
     State,
     World,
-    REMEMBERED, //
+    REMEMBERED,
+    REMEMBERED_QUESTIONS, //
 };
 use crate::{
     conversation::Origin,
@@ -189,7 +190,9 @@ impl World {
     fn with(&self, command: Command) -> Self {
         let mut world = self.clone();
         world.pending.push(command);
-        world.is_lossy |= world.pending.len() > REMEMBERED;
+        let matters = |command: &&Command| !matches!(command, Command::Other | Command::Adat);
+        world.is_lossy |= world.pending.len() > REMEMBERED
+            || world.pending.iter().filter(matters).count() > REMEMBERED_QUESTIONS;
         world
     }
 
