@@ -136,7 +136,7 @@ fn oracle_within(
     direction: Direction,
     payload: &[u8],
     begins_a_line: bool,
-    within: &mut Option<Vec<u8>>,
+    within: &mut Option<(Vec<u8>, bool)>,
 ) -> Vec<Expected> {
     let mut start = 0;
     let mut all = Vec::new();
@@ -161,11 +161,16 @@ fn oracle_within(
                 let is_first = is_reply && line[3] == b'-';
                 let is_last = is_reply && b" \r\n".contains(&line[3]);
                 match &*within {
-                    Some(code) if is_last && line.starts_with(code) => *within = None,
+                    // It announces once.
+                    Some((code, has_announced)) if is_last && line.starts_with(code) => {
+                        counts = !has_announced;
+                        *within = None;
+                    }
                     Some(_) => counts = false,
                     None if is_first => {
-                        *within = Some(line[..3].to_vec());
                         said[3] = b' ';
+                        let has_announced = oracle(direction, &said).is_some();
+                        *within = Some((line[..3].to_vec(), has_announced));
                     }
                     None => counts = is_last,
                 }

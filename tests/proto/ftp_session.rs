@@ -239,7 +239,7 @@ fn every_line_of_a_segment() {
     );
     let pipelined = "TYPE I\r\nPORT 1,2,3,4,0,1\r\nPORT 1,2,3\r\nport 1,2,3,4,0,2\nEPRT |1|1.2.3.4|3|\r\n\r\n\nRETR a\r\nPORT 1,2,3,4,0,4\r\n";
     assert_eq!(ports(&mut session, Original, 0, pipelined), [1, 2, 3, 4]);
-    // A reply of several lines: its first and its last.
+    // A reply of several lines: its first, and its last if that has nothing.
     let mut session = injected();
     assert_eq!(
         ports(
@@ -248,7 +248,17 @@ fn every_line_of_a_segment() {
             0,
             "227-Here (1,2,3,4,0,1)\r\n 227 as well (1,2,3,4,0,2)\r\n229 (|||5|)\r\n227 Now (1,2,3,4,0,3)\r\n"
         ),
-        [1, 3]
+        [1]
+    );
+    let mut session = injected();
+    assert_eq!(
+        ports(
+            &mut session,
+            Reply,
+            0,
+            "227-Here\r\n 227 as well (1,2,3,4,0,2)\r\n227 Now (1,2,3,4,0,3)\r\n"
+        ),
+        [3]
     );
     // Two announcements in one line are one.
     let mut session = injected();

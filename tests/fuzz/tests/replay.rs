@@ -49,7 +49,7 @@ fn reaches_announcements() {
             Protocol::Ftp => 4,
             Protocol::Irc => 3,
             Protocol::Tftp => 1,
-            Protocol::Amanda => 5,
+            Protocol::Amanda => 6,
         };
         let kinds = kinds.into_inner().unwrap();
         assert_eq!(kinds.len(), wanted, "{kinds:?}");
