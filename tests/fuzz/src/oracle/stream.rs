@@ -3,8 +3,6 @@
 //! Who said which line when: TCP's streams, put together as the receiver does it, in the order of
 //! the packets.
 
-use std::collections::BTreeMap;
-
 use conntrack_proto::Direction;
 
 use crate::conversation::{
@@ -95,8 +93,8 @@ pub fn lines(conversation: &Conversation) -> Vec<Line> {
 struct Side<'a> {
     conversation: &'a Conversation,
     direction: Direction,
-    /// Which packet brought each byte.
-    received: BTreeMap<isize, usize>,
+    /// Which packet brought each byte, if one has.
+    received: Vec<Option<usize>>,
     /// Where the line begins that is being said; [`None`] where that is not known.
     start: Option<isize>,
     /// How far its bytes are in order.
@@ -116,7 +114,7 @@ impl<'a> Side<'a> {
         Self {
             conversation,
             direction,
-            received: BTreeMap::new(),
+            received: vec![None; conversation.streams[index(direction)].len()],
             start,
             end,
         }
@@ -125,8 +123,8 @@ impl<'a> Side<'a> {
     /// A packet has come.
     fn receive(&mut self, i: usize) {
         let packet = &self.conversation.packets[i];
-        for at in packet.offset..packet.end() {
-            self.received.entry(at).or_insert(i);
+        for at in packet.offset.max(0)..packet.end() {
+            self.received[at as usize].get_or_insert(i);
         }
         // What is missing and never comes was lost before anybody could see it.
         let comes = |at: isize| {
@@ -140,7 +138,12 @@ impl<'a> Side<'a> {
     }
 
     fn has_more(&self) -> bool {
-        self.received.contains_key(&self.end)
+        self.segment(self.end).is_some()
+    }
+
+    /// Which packet brought the byte `at` this place.
+    fn segment(&self, at: isize) -> Option<usize> {
+        self.received.get(at as usize).copied().flatten()
     }
 
     fn byte(&self, at: isize) -> u8 {
@@ -177,7 +180,7 @@ impl<'a> Side<'a> {
     }
 
     fn line(&self, start: isize, is_whole: bool) -> Line {
-        let segment = self.received[&start];
+        let segment = self.segment(start).expect("it was received");
         let packet = &self.conversation.packets[segment];
         Line {
             direction: self.direction,
@@ -193,8 +196,9 @@ impl<'a> Side<'a> {
 
     /// What stands before the line at `start` in its segment.
     fn behind(&self, start: isize) -> Behind {
-        let segment = self.received[&start];
-        let from = self.conversation.packets[segment].offset.max(0);
+        let segment = self.segment(start);
+        let packet = segment.map(|segment| &self.conversation.packets[segment]);
+        let from = packet.map_or(start, |packet| packet.offset.max(0));
         if start <= from {
             return Behind::Nothing;
         }
@@ -202,7 +206,7 @@ impl<'a> Side<'a> {
         let ends = (from..start).filter(|at| self.byte(*at) == b'\n');
         let is_bare = |at: isize| at == 0 || self.byte(at - 1) != b'\r';
         let last = start - 1;
-        if is_bare(last) && last > from && self.received.get(&last) == Some(&segment) {
+        if is_bare(last) && last > from && self.segment(last) == segment {
             Behind::BareLf
         } else if ends.into_iter().any(is_bare) {
             Behind::Unclear
@@ -213,7 +217,7 @@ impl<'a> Side<'a> {
 
     /// Segments that begin in the middle of the line at `start`, where it was not text until then.
     fn in_the_middle(&self, start: isize) -> Vec<Line> {
-        let begins = |at: &isize| self.received[at] != self.received[&(at - 1)];
+        let begins = |at: &isize| self.segment(*at) != self.segment(at - 1);
         (start + 1..self.end)
             .filter(begins)
             .filter(|at| !is_text(&self.text(start, *at)))

@@ -126,6 +126,10 @@ impl World {
             // It may be any command's.
             let is_unasked = all.is_empty();
             all.extend(self.close_at(0, code, line));
+            if is_unasked && self.pending.first() == Some(&Command::Auth) {
+                // Nobody asks for TLS in that way, so its own reply may still come.
+                all.push(self.clone());
+            }
             if self.has_doubt && is_unasked {
                 all.push(self.clone());
                 all.iter_mut().for_each(|world| world.has_doubt = false);
@@ -147,11 +151,12 @@ impl World {
         world.pending.remove(at);
         let mut all = vec![world.clone()];
         let is_positive = code[0] == b'2';
+        let is_port = matches!(&code, b"227" | b"229");
         match command {
             Command::EpsvAll if is_positive => {
                 world.epsv_all = true;
                 // A server that tells a port has not understood it.
-                if !matches!(&code, b"227" | b"229") {
+                if !is_port {
                     all.clear();
                 }
                 all.push(world);
@@ -162,7 +167,10 @@ impl World {
                     is_established: false,
                     ..world.clone()
                 };
-                all = vec![world, again];
+                if !is_port {
+                    all.clear();
+                }
+                all.extend([world, again]);
             }
             // Old servers begin TLS so; others go on with ADAT.
             Command::Auth if &code == b"334" => all.push(world.encrypted(line)),
