@@ -7,6 +7,7 @@ use conntrack_fuzz::{
         self,
         Origin, //
     },
+    phrases,
     session::{
         self,
         Options,
@@ -21,7 +22,9 @@ fn main() {
     };
     let named = Protocol::ALL.iter().find(|known| known.0 == name);
     let protocol = named.expect("no such protocol").1;
-    let conversations = conversation::read(&std::fs::read(file).unwrap());
+    let data = std::fs::read(file).unwrap();
+    let data = phrases::expand(protocol, &data).unwrap_or(data);
+    let conversations = conversation::read(&data);
     for is_in_windows in [false, true] {
         let options = Options {
             origin: conversations[0].origin,
