@@ -143,9 +143,13 @@ fn check_one(
     // Where nothing is looked at any more, a line that was kept before stays.
     let is_heard = match protocol {
         Protocol::Ftp | Protocol::Irc => {
-            let [client, _] = &conversation.streams;
+            let [client, server] = &conversation.streams;
             let is_auth = |word: &[u8]| word.eq_ignore_ascii_case(b"AUTH");
-            conversation.origin != Origin::Begun && !client.windows(4).any(is_auth)
+            // TLS may have been asked for before anybody listened.
+            let is_tls = |code: &[u8]| matches!(code, b"234" | b"334" | b"670");
+            conversation.origin != Origin::Begun
+                && !client.windows(4).any(is_auth)
+                && !server.windows(3).any(is_tls)
         }
         _ => true,
     };
