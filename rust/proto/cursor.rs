@@ -23,6 +23,8 @@ pub struct Cursor {
     pub(super) is_again: bool,
     /// How many of the bytes at its beginning have been seen before.
     pub(super) old: usize,
+    /// The byte before the bytes given, where these are not the first of their segment.
+    pub(super) before_bytes: Option<u8>,
     /// Whether bytes are missing before the segment, and more than may still be waited for.
     pub(super) is_behind_loss: bool,
     /// Whether the line before this one, in the same segment, ended in a newline alone.
@@ -62,6 +64,7 @@ impl Cursor {
             gap_place: Place::Rest,
             is_again: false,
             old: 0,
+            before_bytes: None,
             is_behind_loss: false,
             is_behind_bare_newline: false,
             before: 0,
@@ -172,10 +175,19 @@ impl Cursor {
         self.place = Place::Rest;
     }
 
-    /// Returns the byte before the cursor, if it is in `bytes`.
+    /// Returns the byte before the cursor, which is in `bytes`, if it is known.
     #[inline]
     pub(super) fn byte_before(&self, bytes: &[u8]) -> Option<u8> {
-        bytes.get(self.offset.checked_sub(1)?).copied()
+        match self.offset.checked_sub(1) {
+            Some(before) => bytes.get(before).copied(),
+            None => self.before_bytes,
+        }
+    }
+
+    /// Notes that `bytes` have been dealt with, to their end.
+    #[inline]
+    pub(super) fn finish(&mut self, bytes: &[u8]) {
+        self.before_bytes = bytes.last().copied().or(self.before_bytes);
     }
 
     /// Whether the line at the cursor has not been seen before.

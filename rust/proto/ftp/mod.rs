@@ -482,6 +482,7 @@ impl LineSession for Session {
         loop {
             let rest = bytes.get(cursor.offset..)?;
             if rest.is_empty() {
+                cursor.finish(bytes);
                 return None;
             }
             if cursor.place == Place::Start {

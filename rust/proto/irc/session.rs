@@ -129,6 +129,8 @@ impl Session {
         // Most have no DCC but the likes of `^AACTION`.
         if *rest.last()? == b'\n' && !dcc::is_in(rest) {
             cursor.go(bytes.len(), Place::Start);
+            cursor.is_behind_bare_newline = !bytes.ends_with(b"\r\n");
+            cursor.finish(bytes);
             return None;
         }
         let mut found = find(direction, bytes, cursor)?;
@@ -165,7 +167,11 @@ impl Session {
     fn each_line(&self, bytes: &[u8], cursor: &mut Cursor, take: impl Fn(&[u8]) -> bool) {
         while self.progress.is_opening() {
             let rest = bytes.get(cursor.offset..).unwrap_or_default();
-            if rest.is_empty() || cursor.place == Place::Start && !take(rest) {
+            if rest.is_empty() {
+                cursor.finish(bytes);
+                return;
+            }
+            if cursor.place == Place::Start && !take(rest) {
                 return;
             }
             let rest = cursor.skip_line(cursor.byte_before(bytes), rest);
@@ -366,7 +372,10 @@ fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Annou
     loop {
         let rest = bytes.get(cursor.offset..)?;
         // At the end the cursor keeps its place for the next window.
-        let first = *rest.first()?;
+        let Some(&first) = rest.first() else {
+            cursor.finish(bytes);
+            return None;
+        };
         match (cursor.place, first) {
             (place, b'\n') if place != Place::Rest => {
                 let before = cursor.offset.checked_sub(1).and_then(|at| bytes.get(at));
