@@ -40,6 +40,7 @@ classes! {
     Truncated: "opened only by mainline: a number does not fit and is truncated",
     Privileged: "opened only by mainline: a port below 1024",
     NoPlace: "opened only by mainline: it has no place in the dialogue",
+    Encrypted: "opened only by mainline: in clear again behind TLS, which was not noticed yet",
     BareNewline: "opened only by mainline: behind a newline alone, which is no client's own",
     Again: "opened only by mainline: a packet that comes again and ends in the middle of a line",
     PortZero: "opened only by mainline: port 0",

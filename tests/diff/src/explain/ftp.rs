@@ -81,6 +81,11 @@ pub(super) fn only_mainline(case: &Case<'_>, opened: &Opened) -> Option<Class> {
     if !case.has_its_place(opened) {
         return Some(Class::NoPlace);
     }
+    // A line of more than 256 bytes is not taken for the first one in clear.
+    let said = &case.conversation.streams[1];
+    if said.windows(4).any(|code| code == b"234 ") {
+        return Some(Class::Encrypted);
+    }
     if opened.port == 0 {
         return Some(Class::PortZero);
     }
