@@ -19,6 +19,11 @@ MANY = 40
 SHARE = 8
 
 
+@pytest.fixture(autouse=True)
+def debugfs():
+    counters.mount()
+
+
 @contextlib.contextmanager
 def idle_sessions(client, server, number):
     """Sessions that say part of a line each, and then nothing."""
