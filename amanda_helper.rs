@@ -19,10 +19,7 @@ use kernel::prelude::*;
 use netfilter::{
     assign::auto_assign,
     count,
-    nat::{
-        self,
-        Outcome, //
-    },
+    nat,
     param::{
         module_param,
         SECONDS_MAX, //
@@ -33,6 +30,7 @@ use netfilter::{
     Helper,
     HelperModule,
     L4Proto,
+    Outcome,
     Packet,
     Verdict, //
 };

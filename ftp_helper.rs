@@ -30,10 +30,7 @@ use netfilter::{
         Counters, //
     },
     is_privileged,
-    nat::{
-        self,
-        Outcome, //
-    },
+    nat,
     param::module_param,
     stream::{
         self,
@@ -48,6 +45,7 @@ use netfilter::{
     Helper,
     HelperModule,
     L4Proto,
+    Outcome,
     Packet,
     Verdict, //
 };
@@ -57,7 +55,7 @@ use proto::{
         Kind,
         Refusal, //
     },
-    LineSession, //
+    stream::LineSession, //
 };
 
 module! {

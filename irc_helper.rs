@@ -24,10 +24,7 @@ use netfilter::{
         Counters, //
     },
     is_privileged,
-    nat::{
-        self,
-        Outcome, //
-    },
+    nat,
     param::{
         module_param,
         SECONDS_MAX, //
@@ -45,13 +42,14 @@ use netfilter::{
     Helper,
     HelperModule,
     L4Proto,
+    Outcome,
     Packet,
     Verdict, //
 };
 use proto::{
     irc,
-    Direction,
-    LineSession, //
+    stream::LineSession,
+    Direction, //
 };
 
 module! {

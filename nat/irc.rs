@@ -21,12 +21,12 @@ use netfilter::{
     nat::{
         self,
         NatHelper,
-        Outcome,
         Slot, //
     },
     Conn,
     Expectation,
     NatModule,
+    Outcome,
     Packet, //
 };
 use proto::{

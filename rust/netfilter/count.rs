@@ -11,8 +11,8 @@
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h).
 
 use super::{
-    nat::Outcome,
-    Conn, //
+    Conn,
+    Outcome, //
 };
 use crate::{
     bindings,

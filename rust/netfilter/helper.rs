@@ -10,7 +10,8 @@ use super::{
     assign::PickUp,
     count::Counters,
     Conn,
-    Packet, //
+    Packet,
+    Verdict, //
 };
 use crate::bindings;
 use core::{
@@ -54,17 +55,12 @@ impl L4Proto {
     }
 }
 
-/// What becomes of a packet.
-///
-/// As the kernel has it, see the `enum` of verdicts in uapi/linux/netfilter.h.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub(crate) enum Verdict {
-    /// It goes on.
-    Accept = bindings::NF_ACCEPT as i32,
-    /// It is lost; its sender will send it again.
-    Drop = bindings::NF_DROP as i32,
-}
+// CAST: Both are small.
+const _: () = assert!(
+    Verdict::Accept as i32 == bindings::NF_ACCEPT as i32
+        && Verdict::Drop as i32 == bindings::NF_DROP as i32,
+    "the kernel has other numbers for what becomes of a packet"
+);
 
 /// How many expectations one connection may have, and how long each.
 ///

@@ -30,15 +30,12 @@ pub(crate) use self::{
         ExpectPolicy,
         Helper,
         L4Proto,
-        Registration,
-        Verdict, //
+        Registration, //
     },
     module::{
         HelperModule,
         NatModule, //
     },
-    packet::{
-        Packet,
-        TcpSegment, //
-    },
+    packet::Packet,
 };
+pub(crate) use crate::proto::{Outcome, Verdict};

@@ -4,7 +4,10 @@
 
 use crate::{
     bindings,
-    proto::walk::Window, //
+    proto::stream::{
+        Header,
+        Window, //
+    }, //
 };
 use core::{
     marker::PhantomData,
@@ -35,17 +38,6 @@ pub(crate) struct Packet<'a> {
     skb: NonNull<sk_buff>,
     transport: usize,
     _borrow: PhantomData<&'a mut sk_buff>,
-}
-
-/// What a helper needs to know of a TCP segment.
-#[derive(Clone, Copy)]
-pub(crate) struct TcpSegment {
-    /// Sequence number of the first byte, in host byte order, as its sender counts.
-    pub(crate) seq: u32,
-    /// Where in the packet the payload begins, in bytes.
-    pub(crate) offset: usize,
-    /// Length of the payload in bytes, not 0.
-    pub(crate) len: usize,
 }
 
 impl<'a> Packet<'a> {
@@ -221,15 +213,14 @@ impl<'a> Packet<'a> {
         result == 0
     }
 
-    /// Calls `f` with the packet's TCP header; [`None`] if that is not whole.
+    /// A copy of the packet's TCP header; [`None`] if that is not whole.
     #[inline]
-    fn tcp_header<T>(&self, f: impl FnOnce(TcpHeader<'_>) -> T) -> Option<T> {
+    pub(super) fn tcp_header(&self) -> Option<[u8; TCP_HEADER_LEN]> {
         if let Some(header) = self.tcp_header_in(self.linear()) {
-            return Some(f(header));
+            return Some(*header.0);
         }
         let mut header = [0; TCP_HEADER_LEN];
-        self.copy(self.transport, &mut header)
-            .then(|| f(TcpHeader(&header)))
+        self.copy(self.transport, &mut header).then_some(header)
     }
 
     /// The packet's TCP header and its payload, if all of the packet lies in its own buffer.
@@ -247,31 +238,6 @@ impl<'a> Packet<'a> {
         Some((header, self.in_place(self.tcp_payload(header))?))
     }
 
-    /// Header and payload of the packet's TCP segment, found before: the payload at `payload`, or behind
-    /// the header where that is [`None`].
-    ///
-    /// # Safety
-    ///
-    /// For the lifetime of the result, `payload` must be where [`Self::tcp_in_place()`] found it, or
-    /// [`None`] if [`Self::tcp_in_buffer()`] found it, and nobody has changed the packet since, or
-    /// changes it.
-    #[inline]
-    pub(super) unsafe fn tcp_again<'b>(
-        &self,
-        payload: Option<NonNull<u8>>,
-    ) -> (TcpHeader<'b>, &'b [u8]) {
-        // SAFETY: `skb` is valid by the type invariants.
-        let data = unsafe { (*self.skb.as_ptr()).data };
-        // SAFETY: By the requirements of this function there is a whole header.
-        let header = TcpHeader(unsafe { &*data.add(self.transport).cast() });
-        let offset = self.tcp_payload(header);
-        // SAFETY: By the requirements of this function that is in the buffer.
-        let payload = payload.map_or_else(|| unsafe { data.add(offset) }, NonNull::as_ptr);
-        // SAFETY: By the requirements of this function; a payload goes on to the packet's end.
-        let bytes = unsafe { slice::from_raw_parts(payload, self.len().wrapping_sub(offset)) };
-        (header, bytes)
-    }
-
     /// Where in the packet the payload begins, in bytes, if this is its TCP header.
     #[inline]
     pub(crate) fn tcp_payload(&self, header: TcpHeader<'_>) -> usize {
@@ -287,7 +253,8 @@ impl<'a> Packet<'a> {
 
     /// Whether the packet opens a TCP connection.
     pub(crate) fn is_syn(&self) -> bool {
-        self.tcp_header(|header| header.is_syn()) == Some(true)
+        self.tcp_header()
+            .is_some_and(|header| TcpHeader(&header).is_syn())
     }
 
     /// Whether the payload of the packet's TCP segment is in one piece and `is_it`.
@@ -295,14 +262,10 @@ impl<'a> Packet<'a> {
         self.tcp_in_place().is_some_and(|(_, bytes)| is_it(bytes))
     }
 
-    /// The packet's TCP segment; [`None`] if it has no payload or is not whole.
-    #[inline]
-    pub(crate) fn tcp(&self) -> Option<TcpSegment> {
-        let (seq, offset) = self.tcp_header(|header| (header.seq(), self.tcp_payload(header)))?;
-        match self.len().checked_sub(offset) {
-            None | Some(0) => None,
-            Some(len) => Some(TcpSegment { seq, offset, len }),
-        }
+    /// Where in the packet the payload of its TCP segment begins, in bytes; [`None`] if the header is not
+    /// whole.
+    pub(super) fn tcp_offset(&self) -> Option<usize> {
+        Some(self.tcp_payload(TcpHeader(&self.tcp_header()?)))
     }
 
     /// Where in the packet the payload of its UDP datagram begins, in bytes; [`None`] if it has
@@ -321,35 +284,34 @@ impl<'a> Packet<'a> {
 
 /// A TCP header, without its options, RFC 9293 section 3.1.
 #[derive(Clone, Copy)]
-pub(crate) struct TcpHeader<'a>(&'a [u8; TCP_HEADER_LEN]);
+pub(crate) struct TcpHeader<'a>(pub(super) &'a [u8; TCP_HEADER_LEN]);
 
-impl TcpHeader<'_> {
-    /// The sequence number, in host byte order.
+impl Header for TcpHeader<'_> {
     #[inline]
-    pub(crate) fn seq(self) -> u32 {
+    fn seq(self) -> u32 {
         let &[_, _, _, _, a, b, c, d, ..] = self.0;
         u32::from_be_bytes([a, b, c, d])
     }
 
-    /// The acknowledgement number, in host byte order.
     #[inline]
-    pub(crate) fn ack(self) -> u32 {
+    fn ack(self) -> u32 {
         let &[_, _, _, _, _, _, _, _, a, b, c, d, ..] = self.0;
         u32::from_be_bytes([a, b, c, d])
     }
 
+    #[inline]
+    fn is_syn(self) -> bool {
+        const SYN: u8 = 2;
+        let &[_, _, _, _, _, _, _, _, _, _, _, _, _, flags, ..] = self.0;
+        flags & SYN != 0
+    }
+}
+
+impl TcpHeader<'_> {
     /// The length with options in bytes: in the upper half of byte 12, counted in words of four.
     #[inline]
     fn len(self) -> usize {
         let &[_, _, _, _, _, _, _, _, _, _, _, _, data_offset, ..] = self.0;
         usize::from(data_offset >> 4).wrapping_mul(4)
-    }
-
-    /// Whether it has part in opening a connection.
-    #[inline]
-    pub(crate) fn is_syn(self) -> bool {
-        const SYN: u8 = 2;
-        let &[_, _, _, _, _, _, _, _, _, _, _, _, _, flags, ..] = self.0;
-        flags & SYN != 0
     }
 }

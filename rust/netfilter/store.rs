@@ -22,8 +22,8 @@ use super::{
 use crate::{
     bindings,
     proto::{
-        Direction,
-        OpenLine, //
+        stream::PartialLine,
+        Direction, //
     },
 };
 use core::{
@@ -73,22 +73,22 @@ const AGE_MAX: u32 = 30_000;
 /// A line and whose it is.
 struct Entry {
     owner: Owner,
-    line: OpenLine,
+    line: PartialLine,
 }
 
 /// A line that is kept, or can be.
 pub(super) struct KeptLine(KBox<Entry>);
 
 impl Deref for KeptLine {
-    type Target = OpenLine;
+    type Target = PartialLine;
 
-    fn deref(&self) -> &OpenLine {
+    fn deref(&self) -> &PartialLine {
         &self.0.line
     }
 }
 
 impl DerefMut for KeptLine {
-    fn deref_mut(&mut self) -> &mut OpenLine {
+    fn deref_mut(&mut self) -> &mut PartialLine {
         &mut self.0.line
     }
 }
@@ -215,7 +215,11 @@ pub(super) fn take<H: LineHelper>(conn: &Conn<'_, H::State>, direction: Directio
 }
 
 /// Gets memory for a line of `direction` of a connection.
-pub(super) fn new<S>(conn: &Conn<'_, S>, direction: Direction, line: OpenLine) -> Option<KeptLine> {
+pub(super) fn new<S>(
+    conn: &Conn<'_, S>,
+    direction: Direction,
+    line: PartialLine,
+) -> Option<KeptLine> {
     let owner = Owner::new(conn, direction);
     KBox::new(Entry { owner, line }, GFP_ATOMIC)
         .ok()

@@ -30,25 +30,3 @@ pub(super) fn eight(bytes: &[u8]) -> Option<(u32, usize)> {
     let number = fours.wrapping_mul((10_000 << 32) | 1) >> 32;
     Some((number.try_into().ok()?, (bits / 8).try_into().ok()?))
 }
-
-/// Reads a number of one to ten digits, if there are eight bytes and one behind it; returns it and what
-/// is behind those digits.
-#[inline(always)]
-pub(super) fn ten(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let (number, len @ 1..) = eight(bytes)? else {
-        return None;
-    };
-    let mut rest = bytes.get(len..)?;
-    let mut number = u64::from(number);
-    if len == 8 {
-        for _ in 0..2 {
-            let (byte, tail) = rest.split_first()?;
-            let Some(digit) = digit(*byte) else {
-                break;
-            };
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-            rest = tail;
-        }
-    }
-    Some((number.try_into().ok()?, rest))
-}

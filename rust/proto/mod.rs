@@ -18,31 +18,19 @@ pub mod irc;
 #[cfg(any(not(MODULE), protocol_tftp))]
 pub mod tftp;
 
-mod cursor;
 mod decimal;
 mod ipv6;
-mod lines;
-mod open_line;
 mod reader;
 mod scan;
-mod session;
 mod span;
+pub mod stream;
 mod text;
-pub mod walk;
+
+use core::num::NonZeroU16;
 
 // Each kernel module uses its part only.
 #[allow(unused_imports)]
 pub use self::{
-    cursor::Cursor,
-    lines::Lines,
-    open_line::OpenLine,
-    session::{
-        Glance,
-        Kept,
-        LineSession,
-        Only,
-        Segment, //
-    },
     span::Span,
     text::Text, //
 };
@@ -65,6 +53,38 @@ impl Direction {
             Self::Reply => Self::Original,
         }
     }
+}
+
+/// What becomes of a packet, as the kernel has it: `NF_DROP` and `NF_ACCEPT`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+#[repr(i32)]
+pub enum Verdict {
+    /// It is lost; its sender will send it again.
+    Drop = 0,
+    /// It goes on.
+    Accept = 1,
+}
+
+/// What became of an announcement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+#[repr(C)]
+pub enum Outcome {
+    /// It was rewritten; what it announces is expected.
+    Rewritten {
+        /// By how many bytes the packet became longer.
+        growth: i32,
+        /// The port that the other side is told.
+        port: NonZeroU16,
+    },
+    /// The packet stays as it is and goes on; what it announces is expected.
+    Unchanged,
+    /// The packet stays as it is and goes on, but nothing is expected; the reason was counted.
+    Refused,
+    /// It could not be rewritten for want of memory; the packet is to be dropped, and its
+    /// retransmission tried again.
+    NoMemory,
 }
 
 /// Why a line announces nothing.

@@ -74,23 +74,6 @@ pub(super) fn skip_letters(bytes: &[u8]) -> &[u8] {
     rest
 }
 
-/// Returns `bytes` from the first space or control character on, or their last few, which may have one.
-#[inline(always)]
-pub(super) fn skip_visible(bytes: &[u8]) -> &[u8] {
-    const LIMITS: usize = usize::from_le_bytes([b' ' + 1; BYTES]);
-    let mut rest = bytes;
-    while let Some((word, tail)) = rest.split_first_chunk() {
-        let word = usize::from_le_bytes(*word);
-        // The first that is less borrows from the next one, which says nothing of those behind it.
-        let hits = word.wrapping_sub(LIMITS) & !word & TOPS;
-        if hits != 0 {
-            return rest.get(first(hits)..).unwrap_or_default();
-        }
-        rest = tail;
-    }
-    rest
-}
-
 /// Returns `bytes` without words at their beginning that seem free of bytes less than `LIMIT`, at most
 /// 128: of those there may be more.
 #[inline(always)]

@@ -10,13 +10,15 @@ use conntrack_proto::{
         Refusal,
         Session, //
     },
+    stream::{
+        Glance,
+        LineSession, //
+    },
     Direction::{
         self,
         Original,
         Reply, //
     },
-    Glance,
-    LineSession, //
 };
 
 /// A session with both sides' sequence numbers.
@@ -65,8 +67,8 @@ impl Talk {
     }
 
     fn say_at(&mut self, direction: Direction, seq: u32, text: &str) -> Vec<Result<u16, Refusal>> {
-        let usual = self.session.glance(direction, text.as_bytes(), || seq) == Glance::Usual;
-        if usual || self.session.is_usual(direction, seq, text.as_bytes()) {
+        let is_plain = self.session.glance(direction, text.as_bytes(), || seq) == Glance::Plain;
+        if is_plain || self.session.is_plain(direction, seq, text.as_bytes()) {
             return Vec::new();
         }
         let found = segment(&mut self.session, direction, seq, text.as_bytes());

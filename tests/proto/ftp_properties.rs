@@ -28,10 +28,12 @@ use conntrack_proto::{
         Kind,
         LINE_MAX, //
     },
+    stream::{
+        LineSession,
+        Segment, //
+    },
     Direction,
-    LineSession,
     Reject,
-    Segment,
     Text, //
 };
 use proptest::{

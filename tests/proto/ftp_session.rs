@@ -17,9 +17,11 @@ use conntrack_proto::{
         Session,
         LINE_MAX, //
     },
+    stream::{
+        LineSession,
+        Segment, //
+    },
     Direction,
-    LineSession,
-    Segment,
     Text, //
 };
 use Direction::{

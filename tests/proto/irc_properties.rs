@@ -28,8 +28,10 @@ use conntrack_proto::{
         Kind,
         LINE_MAX, //
     },
+    stream::{
+        LineSession, //
+    },
     Direction,
-    LineSession,
     Reject,
     Text, //
 };

@@ -15,12 +15,14 @@ use conntrack_proto::{
         Announcement,
         Session, //
     },
+    stream::{
+        LineSession, //
+    },
     Direction::{
         self,
         Original,
         Reply, //
     },
-    LineSession, //
 };
 use stream::{
     Firewall,

@@ -20,11 +20,13 @@ use conntrack_proto::{
         Session,
         LINE_MAX, //
     },
+    stream::{
+        LineSession, //
+    },
     Direction::{
         Original,
         Reply, //
     },
-    LineSession,
     Text, //
 };
 use std::num::NonZeroU16;

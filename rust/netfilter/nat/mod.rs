@@ -17,6 +17,7 @@ use super::{
     count,
     Conn,
     Expectation,
+    Outcome,
     Packet, //
 };
 use crate::{
@@ -39,26 +40,6 @@ use kernel::{
     prelude::*,
     types::Opaque, //
 };
-
-/// What the NAT half made of an announcement.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(C)]
-pub(crate) enum Outcome {
-    /// It was rewritten.
-    Rewritten {
-        /// By how many bytes the packet became longer.
-        growth: i32,
-        /// The port that the other side is told.
-        port: NonZeroU16,
-    },
-    /// The packet stays as it is and goes on; what it announces is expected.
-    Unchanged,
-    /// The packet stays as it is and goes on, but nothing is expected; the reason was counted.
-    Refused,
-    /// It could not be rewritten for want of memory; the packet is to be dropped, and its
-    /// retransmission tried again.
-    NoMemory,
-}
 
 /// The NAT half of a helper.
 pub(crate) trait NatHelper: Sized + 'static {

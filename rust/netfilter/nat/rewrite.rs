@@ -69,8 +69,8 @@ impl Packet<'_> {
         port: NonZeroU16,
     ) -> Outcome {
         let new = self
-            .tcp()
-            .and_then(|segment| Replacement::new(self, segment.offset, at, len, text));
+            .tcp_offset()
+            .and_then(|offset| Replacement::new(self, offset, at, len, text));
         let Some(new) = new else {
             count::nat::too_long.count();
             return Outcome::Refused;

@@ -21,8 +21,10 @@ mod parse;
 use core::num::NonZeroU16;
 
 use super::{
-    cursor::Place,
-    Cursor,
+    stream::{
+        Cursor,
+        Place, //
+    },
     Reject,
     Span,
     Text, //

@@ -20,9 +20,9 @@ use core::sync::atomic::{
 };
 
 use super::{
-    super::{
-        lines::Count,
-        session::Kept, //
+    super::stream::{
+        Count,
+        Kept, //
     },
     command::Command,
     pending::{

@@ -14,7 +14,6 @@ mod reply;
 mod told;
 
 use core::{
-    mem::MaybeUninit,
     net::IpAddr,
     num::NonZeroU16, //
 };
@@ -30,20 +29,19 @@ use self::{
     told::Told, //
 };
 use super::{
-    cursor::Place,
-    lines::{
-        Count,
-        Lines, //
-    },
     scan,
-    Cursor,
+    stream::{
+        Count,
+        Cursor,
+        Glance,
+        Kept,
+        LineSession,
+        Lines,
+        Place,
+        Segment, //
+    },
     Direction,
-    Glance,
-    Kept,
-    LineSession,
-    Only,
     Reject,
-    Segment,
     Span, //
 };
 
@@ -354,9 +352,9 @@ fn arguments(
     bytes: &[u8],
     cursor: &mut Cursor,
 ) -> Result<Option<Announcement>, Reject> {
-    let (mut begun, mut place) = (None, MaybeUninit::uninit());
-    match parse::arguments(kind, bytes, cursor.offset, &mut begun, &mut place) {
-        Ok(found) => Ok(Some(*found)),
+    let mut begun = None;
+    match parse::arguments(kind, bytes, cursor.offset, &mut begun) {
+        Ok(found) => Ok(Some(found)),
         Err(Reject::Incomplete) => {
             cursor.begin(begun);
             Err(Reject::Incomplete)
@@ -393,7 +391,7 @@ impl LineSession for Session {
             // Text in clear ends in a newline.
             return match bytes {
                 [.., b'\n'] => Glance::Closer,
-                _ if self.dialogue.is_silent() => Glance::Usual,
+                _ if self.dialogue.is_silent() => Glance::Plain,
                 _ => Glance::Closer,
             };
         }
@@ -421,35 +419,29 @@ impl LineSession for Session {
         {
             return Glance::Closer;
         }
-        Glance::Usual
+        Glance::Plain
     }
 
-    fn is_usual(&self, _direction: Direction, _seq: u32, bytes: &[u8]) -> bool {
+    fn is_plain(&self, _direction: Direction, _seq: u32, bytes: &[u8]) -> bool {
         self.dialogue.is_silent() && !self.dialogue.is_plain(bytes)
     }
 
     #[inline]
-    fn only<'f>(
-        &self,
-        direction: Direction,
-        bytes: &[u8],
-        found: &'f mut MaybeUninit<Announcement>,
-    ) -> Only<'f, Announcement> {
+    fn only(&self, direction: Direction, bytes: &[u8]) -> Result<Option<Announcement>, Reject> {
         match parse::kind(direction, bytes) {
-            Ok(kind) => match parse::arguments(kind, bytes, 0, &mut None, found) {
-                Ok(found) if is_last_line(bytes, found.span.end()) => Only::Found(found),
-                _ => Only::Closer,
-            },
-            Err(Reject::NotOurs) if direction == Direction::Original && is_last_line(bytes, 0) => {
-                match command::command(bytes) {
-                    Ok(command) => {
-                        self.ask(command, self.original.count().next());
-                        Only::Nothing
-                    }
-                    Err(_) => Only::Closer,
+            Ok(kind) => {
+                let found = parse::arguments(kind, bytes, 0, &mut None)?;
+                if !is_last_line(bytes, found.span.end()) {
+                    return Err(Reject::Incomplete);
                 }
+                Ok(Some(found))
             }
-            Err(_) => Only::Closer,
+            Err(Reject::NotOurs) if direction == Direction::Original && is_last_line(bytes, 0) => {
+                let command = command::command(bytes)?;
+                self.ask(command, self.original.count().next());
+                Ok(None)
+            }
+            Err(reject) => Err(reject),
         }
     }
 

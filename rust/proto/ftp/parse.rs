@@ -6,7 +6,6 @@
 //! changes it.
 
 use core::{
-    mem::MaybeUninit,
     net::{
         IpAddr,
         Ipv4Addr,
@@ -40,7 +39,7 @@ pub const LINE_MAX: usize = 256;
 /// See [`Reject`].
 pub fn parse(direction: Direction, line: &[u8]) -> Result<Announcement, Reject> {
     let kind = kind(direction, line)?;
-    arguments(kind, line, 0, &mut None, &mut MaybeUninit::uninit()).copied()
+    arguments(kind, line, 0, &mut None)
 }
 
 // As one word each, so that a line costs two compares.
@@ -84,64 +83,32 @@ pub(super) fn kind(direction: Direction, line: &[u8]) -> Result<Kind, Reject> {
     }
 }
 
-/// Parses the line of `kind` at offset `start`, of which the first four bytes are known, into the place
-/// `found`.
+/// Parses the line of `kind` at offset `start`, of which the first four bytes are known.
 ///
 /// `begun` becomes the offset of what [`super::emit()`] writes anew, as far as the line has come to it.
 ///
 /// # Errors
 ///
 /// See [`Reject`].
-#[inline]
-pub(super) fn arguments<'f>(
+pub(super) fn arguments(
     kind: Kind,
     bytes: &[u8],
     start: usize,
     begun: &mut Option<usize>,
-    found: &'f mut MaybeUninit<Announcement>,
-) -> Result<&'f Announcement, Reject> {
-    match kind {
-        Kind::Port => of_kind::<PORT_KIND>(bytes, start, begun, found),
-        Kind::Eprt => of_kind::<EPRT_KIND>(bytes, start, begun, found),
-        Kind::Pasv => of_kind::<PASV_KIND>(bytes, start, begun, found),
-        Kind::Epsv => of_kind::<EPSV_KIND>(bytes, start, begun, found),
-        // No line is of that kind.
-        Kind::Deferred => Err(Reject::NotOurs),
-    }
-}
-
-const PORT_KIND: u8 = 0;
-const EPRT_KIND: u8 = 1;
-const PASV_KIND: u8 = 2;
-const EPSV_KIND: u8 = 3;
-
-/// The same, for the `Kind` with that number. Each has its own code, since it has little of it.
-#[inline(never)]
-fn of_kind<'f, const KIND: u8>(
-    bytes: &[u8],
-    start: usize,
-    begun: &mut Option<usize>,
-    found: &'f mut MaybeUninit<Announcement>,
-) -> Result<&'f Announcement, Reject> {
-    let kind = match KIND {
-        PORT_KIND => Kind::Port,
-        EPRT_KIND => Kind::Eprt,
-        PASV_KIND => Kind::Pasv,
-        _ => Kind::Epsv,
-    };
+) -> Result<Announcement, Reject> {
     let (mut reader, is_cut) = Reader::new(bytes, start, LINE_MAX);
     reader.pass(4);
     match fields(kind, &mut reader, begun) {
         Ok(fields) => {
             // The span never fails: all offsets come from the reader.
             match (NonZeroU16::new(fields.port), Span::new(bytes, fields.place)) {
-                (Some(port), Some(span)) => Ok(found.write(Announcement {
+                (Some(port), Some(span)) => Ok(Announcement {
                     kind,
                     address: fields.address,
                     port,
                     span,
                     may_count: true,
-                })),
+                }),
                 _ => Err(Reject::Malformed),
             }
         }

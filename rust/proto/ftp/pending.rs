@@ -7,7 +7,7 @@ use core::sync::atomic::{
     Ordering::Relaxed, //
 };
 
-use super::super::lines::Count;
+use super::super::stream::Count;
 
 /// What a command asks.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,6 @@
 //! changes it.
 
 use core::{
-    mem::MaybeUninit,
     net::{
         IpAddr,
         Ipv4Addr, //
@@ -58,21 +57,16 @@ pub(super) fn is_rest(bytes: &[u8]) -> bool {
 }
 
 /// A DCC.
-pub(super) struct Dcc<'f> {
+pub(super) struct Dcc {
     /// What it announces, if it does: it may name port 0.
-    pub(super) announcement: Option<&'f mut Announcement>,
+    pub(super) announcement: Option<Announcement>,
     /// The offset behind the port.
     pub(super) end: usize,
 }
 
-/// Parses the DCC at offset `start`, into the place `found`.
+/// Parses the DCC at offset `start`.
 #[inline(never)]
-pub(super) fn parse<'f>(
-    direction: Direction,
-    bytes: &[u8],
-    start: usize,
-    found: &'f mut MaybeUninit<Announcement>,
-) -> Result<Dcc<'f>, Reject> {
+pub(super) fn parse(direction: Direction, bytes: &[u8], start: usize) -> Result<Dcc, Reject> {
     let (mut reader, is_cut) = Reader::new(bytes, start, LINE_MAX);
     let parsed = match kind(direction, &mut reader) {
         Ok(kind) => named(kind, &mut reader).map(|fields| (kind, fields)),
@@ -90,7 +84,7 @@ pub(super) fn parse<'f>(
             end,
         });
     };
-    let announcement = found.write(Announcement {
+    let announcement = Announcement {
         kind,
         address: fields.address,
         port,
@@ -98,7 +92,7 @@ pub(super) fn parse<'f>(
         may_count: true,
         // Never fails: all offsets come from the reader.
         span: Span::new(bytes, fields.place).ok_or(Reject::Malformed)?,
-    });
+    };
     Ok(Dcc {
         announcement: Some(announcement),
         end,

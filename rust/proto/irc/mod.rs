@@ -19,10 +19,8 @@ mod progress;
 mod register;
 mod session;
 mod told;
-mod usual;
 
 use core::{
-    mem::MaybeUninit,
     net::IpAddr,
     num::NonZeroU16, //
 };
@@ -89,7 +87,6 @@ pub struct Announcement {
 pub fn parse(direction: Direction, line: &[u8]) -> Result<Announcement, Reject> {
     let start = message::behind_tags(line)?;
     let start = message::text(line, start)?;
-    let mut found = MaybeUninit::uninit();
-    let dcc = dcc::parse(direction, line, start, &mut found)?;
-    dcc.announcement.copied().ok_or(Reject::NotOurs)
+    let dcc = dcc::parse(direction, line, start)?;
+    dcc.announcement.ok_or(Reject::NotOurs)
 }

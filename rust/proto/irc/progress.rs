@@ -20,7 +20,7 @@ use core::sync::atomic::{
 };
 
 use super::{
-    super::Kept,
+    super::stream::Kept,
     register::{
         Client,
         Command, //

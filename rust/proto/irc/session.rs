@@ -3,7 +3,6 @@
 //! Goes through the lines of a connection.
 
 use core::{
-    mem::MaybeUninit,
     num::NonZeroU16,
     sync::atomic::{
         AtomicU64,
@@ -13,17 +12,18 @@ use core::{
 
 use super::{
     super::{
-        cursor::Place,
-        lines::Lines,
         scan,
-        Cursor,
+        stream::{
+            Cursor,
+            Glance,
+            Kept,
+            LineSession,
+            Lines,
+            Place,
+            Segment, //
+        },
         Direction,
-        Glance,
-        Kept,
-        LineSession,
-        Only,
         Reject,
-        Segment,
         Span, //
     },
     dcc::{
@@ -37,7 +37,6 @@ use super::{
         Server, //
     },
     told::Told,
-    usual,
     Announcement,
     Kind,
     LINE_MAX, //
@@ -234,55 +233,36 @@ impl LineSession for Session {
         if !scan::seems_free_of_less_than::<{ DELIMITER + 1 }>(bytes) {
             return Glance::Line;
         }
-        if self.progress.is_special() || !self.lines(direction).go_on(seq(), bytes.len(), 1) {
+        if self.progress.is_special() || !self.lines(direction).go_on(seq(), bytes.len(), 0) {
             return Glance::Closer;
         }
-        Glance::Usual
+        Glance::Plain
     }
 
-    fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
+    fn is_plain(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool {
         if self.progress.is_special() {
             return self.progress.is_silent();
         }
         bytes.last() == Some(&b'\n')
             && !scan::has_0_or_1(bytes)
-            && self.lines(direction).go_on(seq, bytes.len(), 1)
+            && self.lines(direction).go_on(seq, bytes.len(), 0)
     }
 
     #[inline]
-    fn only<'f>(
-        &self,
-        direction: Direction,
-        bytes: &[u8],
-        found: &'f mut MaybeUninit<Announcement>,
-    ) -> Only<'f, Announcement> {
+    fn only(&self, direction: Direction, bytes: &[u8]) -> Result<Option<Announcement>, Reject> {
         if self.progress.is_special() {
-            return Only::Closer;
+            return Err(Reject::NotOurs);
         }
-        if direction == Direction::Original {
-            if let Some((announcement, [rest @ .., _])) = usual::offer(bytes) {
-                if dcc::is_rest(rest) {
-                    let found = found.write(announcement);
-                    self.complete(found, false);
-                    return Only::Found(found);
-                }
-            }
-        }
-        let Ok(text) = message::text(bytes, 0) else {
-            return Only::Closer;
-        };
-        let Ok(dcc) = dcc::parse(direction, bytes, text, found) else {
-            return Only::Closer;
-        };
+        let text = message::text(bytes, 0)?;
+        let mut dcc = dcc::parse(direction, bytes, text)?;
         match bytes.get(dcc.end..) {
-            Some([rest @ .., _]) if dcc::is_rest(rest) => match dcc.announcement {
-                Some(found) => {
+            Some([rest @ .., _]) if dcc::is_rest(rest) => {
+                if let Some(found) = &mut dcc.announcement {
                     self.complete(found, false);
-                    Only::Found(found)
                 }
-                None => Only::Nothing,
-            },
-            _ => Only::Closer,
+                Ok(dcc.announcement)
+            }
+            _ => Err(Reject::Incomplete),
         }
     }
 
@@ -368,7 +348,6 @@ impl Default for Session {
 }
 
 fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Announcement> {
-    let mut found = MaybeUninit::uninit();
     loop {
         let rest = bytes.get(cursor.offset..)?;
         // At the end the cursor keeps its place for the next window.
@@ -391,11 +370,11 @@ fn find(direction: Direction, bytes: &[u8], cursor: &mut Cursor) -> Option<Annou
                 Err(Reject::Incomplete) => return None,
                 Err(Reject::NotOurs | Reject::Malformed) => cursor.place = Place::Rest,
             },
-            (TEXT, DELIMITER) => match dcc::parse(direction, bytes, cursor.offset, &mut found) {
+            (TEXT, DELIMITER) => match dcc::parse(direction, bytes, cursor.offset) {
                 Ok(dcc) => {
                     cursor.go(dcc.end, DCC);
                     if let Some(found) = dcc.announcement {
-                        return Some(*found);
+                        return Some(found);
                     }
                 }
                 Err(Reject::Incomplete) => {

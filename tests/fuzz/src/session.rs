@@ -3,7 +3,6 @@
 //! A conversation as the protocol core sees it: the one place that knows how the core is called.
 
 use std::{
-    mem::MaybeUninit,
     net::IpAddr,
     num::NonZeroU16, //
 };
@@ -12,20 +11,19 @@ use conntrack_proto::{
     amanda,
     ftp,
     irc,
-    tftp,
-    walk::{
+    stream::{
         self,
-        Made,
+        Header,
+        LineSession,
+        PartialLine,
         Payload,
         Window,
         WINDOW, //
     },
+    tftp,
     Direction,
-    Glance,
-    LineSession,
-    Only,
-    OpenLine,
-    Segment, //
+    Outcome,
+    Verdict, //
 };
 
 use crate::conversation::{
@@ -278,7 +276,7 @@ impl Talk for irc::Session {
 /// A connection without NAT, as rust/netfilter/stream.rs looks at it.
 struct Stream<S> {
     session: S,
-    kept: [Option<Box<OpenLine>>; 2],
+    kept: [Option<Box<PartialLine>>; 2],
     /// What the client announced before the server greeted.
     early: Option<Found>,
     has_given_up: bool,
@@ -300,21 +298,7 @@ impl<S: Talk> Stream<S> {
     }
 
     fn segment(&mut self, direction: Direction, seq: u32, bytes: &[u8]) -> Vec<Found> {
-        let segment = Segment {
-            seq,
-            len: bytes.len(),
-            ends_in_newline: bytes.last() == Some(&b'\n'),
-        };
         let session = &self.session;
-        if session.ignores(direction) {
-            return Vec::new();
-        }
-        // A segment in pieces is looked at closely at once.
-        let glance = if self.options.is_in_windows {
-            Glance::Closer
-        } else {
-            session.glance(direction, bytes, || seq)
-        };
         let mut on = OnSegment {
             session,
             kept: &mut self.kept[index(direction)],
@@ -325,47 +309,15 @@ impl<S: Talk> Stream<S> {
             is_in_windows: self.options.is_in_windows,
             all: Vec::new(),
         };
-        let mut found = MaybeUninit::uninit();
-        let quickly = match glance {
-            Glance::Usual => return Vec::new(),
-            Glance::Line => match walk::only(session, direction, seq, bytes, &mut found) {
-                Only::Found(found) => {
-                    let place = (seq, bytes.len());
-                    Some(walk::one(session, direction, place, &mut on, found))
-                }
-                Only::Nothing => return Vec::new(),
-                Only::Closer => None,
-            },
-            Glance::Closer => None,
-        };
-        if let Some(walked) = quickly {
-            assert!(!walked.is_dropped && walked.growth == 0);
-            return on.all;
-        }
-        if !self.options.is_in_windows && session.is_usual(direction, seq, bytes) {
-            return Vec::new();
-        }
-        let mut cursor = session.enter(direction, segment);
-        let is_special =
-            session.kept().is_any() || cursor.gap().is_some() || self.options.is_in_windows;
-        let walked = if is_special {
-            walk::again(session, direction, segment, &mut on, cursor)
-        } else {
-            let found = session.next(direction, bytes, &mut cursor);
-            assert!(cursor.offset() <= bytes.len());
-            if found.is_none() && !cursor.is_open(bytes.len()) {
-                return Vec::new();
-            }
-            walk::walk(session, direction, segment, &mut on, cursor, found)
-        };
-        assert!(!walked.is_dropped && walked.growth == 0);
+        let verdict = stream::segment(session, direction, At(seq), &mut on);
+        assert_eq!(verdict, Verdict::Accept);
         on.all
     }
 }
 
 struct OnSegment<'a, S> {
     session: &'a S,
-    kept: &'a mut Option<Box<OpenLine>>,
+    kept: &'a mut Option<Box<PartialLine>>,
     early: &'a mut Option<Found>,
     direction: Direction,
     bytes: &'a [u8],
@@ -374,8 +326,42 @@ struct OnSegment<'a, S> {
     all: Vec<Found>,
 }
 
+/// The header of a segment in the middle of a connection.
+#[derive(Clone, Copy)]
+struct At(u32);
+
+impl Header for At {
+    fn seq(self) -> u32 {
+        self.0
+    }
+
+    fn ack(self) -> u32 {
+        0
+    }
+
+    fn is_syn(self) -> bool {
+        false
+    }
+}
+
 impl<S: Talk> Payload<S> for OnSegment<'_, S> {
-    type Line = Box<OpenLine>;
+    type Line = Box<PartialLine>;
+
+    fn whole(&self) -> Option<&[u8]> {
+        (!self.is_in_windows).then_some(self.bytes)
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn is_answer(&self) -> bool {
+        false
+    }
+
+    fn adjust(&mut self, _: u32, _: i32) {
+        unreachable!("nothing is rewritten");
+    }
 
     fn window<'b>(&'b self, at: usize, buffer: &'b mut [u8]) -> Window<'b> {
         let rest = &self.bytes[at..];
@@ -393,12 +379,12 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
         }
     }
 
-    fn found(&mut self, found: &S::Found, at: usize, seq: u32) -> Made {
+    fn found(&mut self, found: &S::Found, at: usize, seq: u32) -> Outcome {
         let found = self.session.describe(found, seq, self.early);
         // What comes later than it was said is in another stream.
         if found.direction != self.direction {
             self.all.push(found);
-            return Made::Unchanged;
+            return Outcome::Unchanged;
         }
         let len = found.len;
         assert!(len > 0);
@@ -409,7 +395,7 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
         // Those that a kept line begins with are at most as many as it has bytes.
         assert!(self.all.len() < self.bytes.len() + WINDOW);
         self.all.push(found);
-        Made::Unchanged
+        Outcome::Unchanged
     }
 
     fn is_rewritten(&self) -> bool {
@@ -425,7 +411,7 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
         false
     }
 
-    fn line(&mut self, line: OpenLine) -> Option<Self::Line> {
+    fn line(&mut self, line: PartialLine) -> Option<Self::Line> {
         Some(Box::new(line))
     }
 

@@ -11,11 +11,12 @@ use conntrack_proto::{
         Kind,
         Session, //
     },
-    Cursor,
-    Direction,
-    LineSession,
-    Reject,
-    Segment, //
+    stream::{
+        Cursor,
+        LineSession,
+        Segment, //
+    },
+    Direction, Reject,
 };
 
 /// Which way `kind` goes.

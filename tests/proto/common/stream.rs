@@ -4,26 +4,39 @@
 
 #![allow(dead_code)]
 
-use std::{
-    mem::MaybeUninit,
-    num::NonZeroU16, //
-};
+use std::num::NonZeroU16;
 
 use conntrack_proto::{
-    walk::{
+    stream::{
         self,
-        Made,
+        Header,
+        LineSession,
+        PartialLine,
         Payload,
-        Walked,
         Window, //
     },
     Direction,
-    Glance,
-    LineSession,
-    Only,
-    OpenLine,
-    Segment, //
+    Outcome,
+    Verdict, //
 };
+
+/// The header of a segment in the middle of a connection.
+#[derive(Clone, Copy)]
+pub struct At(pub u32);
+
+impl Header for At {
+    fn seq(self) -> u32 {
+        self.0
+    }
+
+    fn ack(self) -> u32 {
+        0
+    }
+
+    fn is_syn(self) -> bool {
+        false
+    }
+}
 
 /// What the tests want to know of something found, and how to rewrite it.
 pub trait Found: LineSession {
@@ -51,7 +64,7 @@ pub enum Store {
 /// The firewall: a session and the lines that are kept for it.
 pub struct Firewall<S> {
     pub session: S,
-    kept: [Option<Box<OpenLine>>; 2],
+    kept: [Option<Box<PartialLine>>; 2],
     /// Whether it rewrites.
     pub is_nat: bool,
     /// Whether it has memory.
@@ -93,74 +106,40 @@ impl<S: Found> Firewall<S> {
 
     /// Sends a segment through it, and returns it as it comes out, unless it is dropped.
     pub fn pass(&mut self, direction: Direction, seq: u32, bytes: &[u8]) -> Option<Vec<u8>> {
-        let segment = Segment {
-            seq,
-            len: bytes.len(),
-            ends_in_newline: bytes.last() == Some(&b'\n'),
-        };
         let session = std::mem::replace(&mut self.session, S::NEW);
         let mut on = OnSegment {
             firewall: self,
             session: &session,
             direction,
             bytes: bytes.to_vec(),
+            growth: 0,
             has_lost: false,
         };
-        // As the module's stream.rs does it.
-        let mut found = MaybeUninit::uninit();
-        let glance = if session.ignores(direction) {
-            Glance::Usual
-        } else {
-            session.glance(direction, bytes, || seq)
-        };
-        let quickly = match glance {
-            Glance::Usual => Some(UNCHANGED),
-            Glance::Line => match walk::only(&session, direction, seq, bytes, &mut found) {
-                Only::Found(found) => {
-                    let place = (seq, bytes.len());
-                    Some(walk::one(&session, direction, place, &mut on, found))
-                }
-                Only::Nothing => Some(UNCHANGED),
-                Only::Closer => None,
-            },
-            Glance::Closer => None,
-        };
-        let walked = match quickly {
-            Some(walked) => walked,
-            None if session.is_usual(direction, seq, bytes) => UNCHANGED,
-            None => {
-                let cursor = session.enter(direction, segment);
-                walk::again(&session, direction, segment, &mut on, cursor)
-            }
-        };
+        let verdict = stream::segment(&session, direction, At(seq), &mut on);
+        let growth = on.growth;
         let passed = on.bytes;
         self.session = session;
-        if walked.is_dropped {
+        if verdict == Verdict::Drop {
             assert!(self.is_nat, "dropped without need");
             return None;
         }
-        let growth = isize::try_from(walked.growth).unwrap();
+        let growth = isize::try_from(growth).unwrap();
         assert_eq!(bytes.len().checked_add_signed(growth), Some(passed.len()));
         Some(passed)
     }
 }
-
-const UNCHANGED: Walked = Walked {
-    is_dropped: false,
-    growth: 0,
-    changed: 0,
-};
 
 struct OnSegment<'a, S> {
     firewall: &'a mut Firewall<S>,
     session: &'a S,
     direction: Direction,
     bytes: Vec<u8>,
+    growth: i32,
     has_lost: bool,
 }
 
 impl<S> OnSegment<'_, S> {
-    fn slot(&mut self) -> &mut Option<Box<OpenLine>> {
+    fn slot(&mut self) -> &mut Option<Box<PartialLine>> {
         match self.direction {
             Direction::Original => &mut self.firewall.kept[0],
             Direction::Reply => &mut self.firewall.kept[1],
@@ -169,7 +148,23 @@ impl<S> OnSegment<'_, S> {
 }
 
 impl<S: Found> Payload<S> for OnSegment<'_, S> {
-    type Line = Box<OpenLine>;
+    type Line = Box<PartialLine>;
+
+    fn whole(&self) -> Option<&[u8]> {
+        (self.bytes.len() <= self.firewall.window).then_some(&self.bytes)
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn is_answer(&self) -> bool {
+        false
+    }
+
+    fn adjust(&mut self, _: u32, growth: i32) {
+        self.growth += growth;
+    }
 
     fn window<'b>(&'b self, at: usize, _: &'b mut [u8]) -> Window<'b> {
         let rest = &self.bytes[at..];
@@ -180,18 +175,21 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
         }
     }
 
-    fn found(&mut self, found: &S::Found, at: usize, seq: u32) -> Made {
+    fn found(&mut self, found: &S::Found, at: usize, seq: u32) -> Outcome {
         self.firewall.seen.push((seq, S::port(found).get()));
         if !self.firewall.is_nat {
-            return Made::Unchanged;
+            return Outcome::Unchanged;
         }
         let Some(text) = self.session.replacement(found, seq) else {
-            return Made::Unchanged;
+            return Outcome::Unchanged;
         };
         let end = at + S::span(found).len();
         let growth = text.len() as i32 - (end - at) as i32;
         self.bytes.splice(at..end, text);
-        Made::Rewritten(growth)
+        Outcome::Rewritten {
+            growth,
+            port: S::port(found),
+        }
     }
 
     fn is_rewritten(&self) -> bool {
@@ -209,7 +207,7 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
         self.has_lost
     }
 
-    fn line(&mut self, line: OpenLine) -> Option<Self::Line> {
+    fn line(&mut self, line: PartialLine) -> Option<Self::Line> {
         self.firewall.has_memory.then(|| Box::new(line))
     }
 

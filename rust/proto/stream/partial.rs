@@ -3,14 +3,14 @@
 //! Puts a line together that comes in several segments.
 
 use super::{
-    cursor::Place,
+    super::Direction,
     lines::{
         is_before,
         length, //
     },
     Cursor,
-    Direction,
-    LineSession, //
+    LineSession,
+    Place, //
 };
 
 /// How much of a line is kept, in bytes: what the protocol with the longest lines needs to see.
@@ -21,7 +21,7 @@ const CAPACITY: usize = 512;
 /// It takes segments in any order, as far as they belong to the stretch that it keeps. Of bytes
 /// that come more than once the first count.
 #[derive(Clone)]
-pub struct OpenLine {
+pub struct PartialLine {
     /// Sequence number of the first byte.
     seq: u32,
     /// Where in its line that is.
@@ -65,7 +65,7 @@ const AHEAD_MAX: u8 = 16;
 /// How often the same is held back.
 const PATIENCE: u8 = 3;
 
-impl OpenLine {
+impl PartialLine {
     /// Begins at sequence number `seq`, at the place in a line where `cursor` stands.
     pub fn new(seq: u32, cursor: &Cursor) -> Self {
         Self {

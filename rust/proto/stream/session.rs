@@ -2,19 +2,19 @@
 
 //! What a protocol that talks in lines offers to who goes through its segments.
 
-use core::{
-    mem::MaybeUninit,
-    sync::atomic::{
-        AtomicU32,
-        Ordering::Relaxed, //
-    },
+use core::sync::atomic::{
+    AtomicU32,
+    Ordering::Relaxed, //
 };
 
 use super::{
-    lines::Lines,
+    super::{
+        Direction,
+        Reject,
+        Span, //
+    },
     Cursor,
-    Direction,
-    Span, //
+    Lines, //
 };
 
 /// A TCP segment with payload, of which the bytes are looked at separately.
@@ -34,22 +34,12 @@ pub struct Segment {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 pub enum Glance {
-    /// It is like most: it goes on where the last one ended, ends in a newline, and has nothing of
-    /// interest. That was noted; there is nothing else to do.
-    Usual,
+    /// It goes on where the last one ended, ends in a newline, and has nothing of interest. That was
+    /// noted; there is nothing else to do.
+    Plain,
     /// It ends in a newline, and begins with a line that is probably of interest, which may be all
-    /// there is to it, see [`walk::only`](super::walk::only).
+    /// there is to it.
     Line,
-    /// It has to be looked at closely.
-    Closer,
-}
-
-/// What is of interest in a segment that may have a single line.
-pub enum Only<'f, F> {
-    /// This, and nothing else.
-    Found(&'f F),
-    /// Nothing, or nothing any more.
-    Nothing,
     /// It has to be looked at closely.
     Closer,
 }
@@ -94,19 +84,16 @@ pub trait LineSession: Sync + 'static {
     /// number when it is time to know it.
     fn glance(&self, direction: Direction, bytes: &[u8], seq: impl FnOnce() -> u32) -> Glance;
 
-    /// Tells after a closer look whether a segment is like most, see [`Glance::Usual`].
-    fn is_usual(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool;
+    /// Tells after [`Glance::Closer`] whether a segment is [`Glance::Plain`] after all.
+    fn is_plain(&self, direction: Direction, seq: u32, bytes: &[u8]) -> bool;
 
-    /// Returns what is of interest in the first line of a segment of which [`Self::glance`] said that
-    /// it is [`Glance::Line`], with `found` as the place for it.
+    /// Returns what is of interest in a segment of which [`Self::glance`] said that it is
+    /// [`Glance::Line`], and which begins a line.
     ///
-    /// To be called for segments that begin a line.
-    fn only<'f>(
-        &self,
-        direction: Direction,
-        bytes: &[u8],
-        found: &'f mut MaybeUninit<Self::Found>,
-    ) -> Only<'f, Self::Found>;
+    /// # Errors
+    ///
+    /// Any [`Reject`] if it may have more than one line, or has to be looked at closely for another reason.
+    fn only(&self, direction: Direction, bytes: &[u8]) -> Result<Option<Self::Found>, Reject>;
 
     /// Takes note of a segment and returns a cursor at its beginning for [`Self::next`].
     ///
@@ -155,7 +142,7 @@ pub struct Kept<'a> {
 impl<'a> Kept<'a> {
     /// They are in `word`, from bit number `shift` on.
     #[inline]
-    pub(super) const fn new(word: &'a AtomicU32, shift: u32) -> Self {
+    pub const fn new(word: &'a AtomicU32, shift: u32) -> Self {
         Self { word, shift }
     }
 

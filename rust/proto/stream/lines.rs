@@ -8,8 +8,8 @@ use core::sync::atomic::{
 };
 
 use super::{
-    cursor::Place,
     Cursor,
+    Place,
     Segment, //
 };
 
@@ -38,27 +38,29 @@ impl Clone for Lines {
 /// The two directions' numbers of lines say which command a reply is the answer to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
-pub(super) struct Count(u8);
+pub struct Count(u8);
 
 impl Count {
     const BITS: u32 = 5;
     const MASK: u8 = (1 << Self::BITS) - 1;
 
     /// Of the number only the last bits count.
-    pub(super) const fn new(number: u8) -> Self {
+    pub const fn new(number: u8) -> Self {
         Self(number & Self::MASK)
     }
 
-    pub(super) const fn get(self) -> u8 {
+    /// Its bits.
+    pub const fn get(self) -> u8 {
         self.0
     }
 
-    pub(super) const fn next(self) -> Self {
+    /// The number behind it.
+    pub const fn next(self) -> Self {
         Self::new(self.0.wrapping_add(1))
     }
 
     /// How far it is ahead of `other`, less than 0 if it is behind.
-    pub(super) const fn ahead_of(self, other: Self) -> i8 {
+    pub const fn ahead_of(self, other: Self) -> i8 {
         const UNUSED: u32 = u8::BITS - Count::BITS;
         let ahead = self.0.wrapping_sub(other.0).wrapping_shl(UNUSED);
         // The sign is the uppermost bit of those that count.
@@ -66,16 +68,16 @@ impl Count {
     }
 }
 
-/// What [`Lines`] has in one word: from the lowest bit on, in 32, 16, 11 and 5 bits.
+/// What [`Lines`] has in one word: from the lowest bit on, in 32, 11, 16 and 5 bits.
 #[derive(Clone, Copy)]
 struct Starts {
     /// The newest start.
     newest: u32,
-    /// How far before it the older one is, 0 if there is none.
-    back: u16,
     /// One more than how many bytes there have been of the line at the newest start, at most; 0 if
     /// no start is known. Then a `back` says that the first segment begins a line.
     seen: u16,
+    /// How far before it the older one is, 0 if there is none.
+    back: u16,
     /// How many lines there have been.
     count: Count,
 }
@@ -83,45 +85,55 @@ struct Starts {
 /// So much of a line is counted at most, and less than a segment may have overtaken.
 const SEEN_MAX: u16 = (1 << SEEN_BITS) - 1;
 const SEEN_BITS: u32 = 11;
-const SEEN_SHIFT: u32 = 48;
-const COUNT_SHIFT: u32 = SEEN_SHIFT + SEEN_BITS;
+const SEEN_SHIFT: u32 = 32;
+const BACK_SHIFT: u32 = SEEN_SHIFT + SEEN_BITS;
+const COUNT_SHIFT: u32 = BACK_SHIFT + u16::BITS;
+const _: () = assert!(COUNT_SHIFT + Count::BITS == u64::BITS);
 
 impl Starts {
     #[inline(always)]
     const fn unpack(word: u64) -> Self {
-        let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
-        let upper = u16::from_le_bytes([g, h]);
+        let [a, b, c, d, e, f, ..] = word.to_le_bytes();
+        let [g, h, ..] = (word >> BACK_SHIFT).to_le_bytes();
+        let [count, ..] = (word >> COUNT_SHIFT).to_le_bytes();
         Self {
             newest: u32::from_le_bytes([a, b, c, d]),
-            back: u16::from_le_bytes([e, f]),
-            seen: upper & SEEN_MAX,
-            count: Count::new(h >> (u8::BITS - Count::BITS)),
+            seen: u16::from_le_bytes([e, f]) & SEEN_MAX,
+            back: u16::from_le_bytes([g, h]),
+            count: Count::new(count),
         }
     }
 
     #[inline]
     const fn pack(self) -> u64 {
         let [a, b, c, d] = self.newest.to_le_bytes();
-        let [e, f] = self.back.to_le_bytes();
-        let [g, h] = self.seen.to_le_bytes();
-        let h = h | (self.count.get() << (u8::BITS - Count::BITS));
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        let [e, f] = self.seen.to_le_bytes();
+        let [g, h] = self.back.to_le_bytes();
+        let back = u64::from_le_bytes([g, h, 0, 0, 0, 0, 0, 0]);
+        let count = u64::from_le_bytes([self.count.get(), 0, 0, 0, 0, 0, 0, 0]);
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) | (back << BACK_SHIFT) | (count << COUNT_SHIFT)
+    }
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Lines {
     /// Nothing seen yet.
-    pub(super) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
     /// Forgets all.
-    pub(super) fn clear(&self) {
+    pub fn clear(&self) {
         self.0.store(0, Relaxed);
     }
 
     /// Forgets all, and takes the next segment to begin a line.
-    pub(super) fn clear_to_start(&self) {
+    pub fn clear_to_start(&self) {
         let starts = Starts {
             newest: 0,
             back: 1,
@@ -132,7 +144,7 @@ impl Lines {
     }
 
     /// Forgets all but that the first line begins at sequence number `start`.
-    pub(super) fn begin(&self, start: u32) {
+    pub fn begin(&self, start: u32) {
         let starts = Starts {
             newest: start,
             back: 0,
@@ -144,18 +156,18 @@ impl Lines {
 
     /// How many lines were counted.
     #[inline]
-    pub(super) fn count(&self) -> Count {
+    pub fn count(&self) -> Count {
         Starts::unpack(self.0.load(Relaxed)).count
     }
 
     /// Says how many lines there have been.
-    pub(super) fn set_count(&self, count: Count) {
+    pub fn set_count(&self, count: Count) {
         let starts = Starts::unpack(self.0.load(Relaxed));
         self.0.store(Starts { count, ..starts }.pack(), Relaxed);
     }
 
     /// Counts a line, and returns its number.
-    pub(super) fn count_line(&self) -> Count {
+    pub fn count_line(&self) -> Count {
         let count = self.count().next();
         self.set_count(count);
         count
@@ -163,13 +175,13 @@ impl Lines {
 
     /// Returns all that is kept, to compare it.
     #[cfg(not(MODULE))]
-    pub(super) fn snapshot(&self) -> u64 {
+    pub fn snapshot(&self) -> u64 {
         self.0.load(Relaxed)
     }
 
     /// Takes note of `segment` and returns a cursor at its beginning.
     #[inline]
-    pub(super) fn enter(&self, segment: Segment) -> Cursor {
+    pub fn enter(&self, segment: Segment) -> Cursor {
         let before = self.0.load(Relaxed);
         if segment.ends_in_newline && self.go_on(segment.seq, segment.len, 0) {
             return Cursor {
@@ -191,45 +203,53 @@ impl Lines {
     /// Takes note of a segment at `seq` that ends in a newline and goes on where the last one ended,
     /// which is the usual case, and counts `lines`. False, and nothing noted, if it does not.
     #[inline(always)]
-    pub(super) fn go_on(&self, seq: u32, len: usize, lines: u8) -> bool {
-        let is_next = self.is_next(seq, len);
-        if is_next {
-            self.note_next(seq, len, lines);
+    pub fn go_on(&self, seq: u32, len: usize, lines: u8) -> bool {
+        match self.next(seq, len) {
+            Some(known) => {
+                self.note_next(known, seq, len, lines);
+                true
+            }
+            None => false,
         }
-        is_next
     }
 
-    /// Whether a segment of `len` bytes at `seq` goes on where the last one ended, in a newline.
+    /// Returns what is known if a segment of `len` bytes at `seq` goes on where the last one ended, in a
+    /// newline.
     #[inline(always)]
-    pub(super) fn is_next(&self, seq: u32, len: usize) -> bool {
-        let starts = Starts::unpack(self.0.load(Relaxed));
-        starts.newest == seq && starts.seen == 1 && len <= usize::from(u16::MAX)
+    pub fn next(&self, seq: u32, len: usize) -> Option<u64> {
+        let known = self.0.load(Relaxed);
+        // `newest` and `seen` at once, without taking it to pieces.
+        const OTHERS: u32 = u64::BITS - BACK_SHIFT;
+        let is_next = (known ^ u64::from(seq)) << OTHERS == 1 << SEEN_SHIFT << OTHERS;
+        (is_next && len <= usize::from(u16::MAX)).then_some(known)
     }
 
     /// Notes such a segment, which ends in a newline, too, and counts `lines`.
     #[inline(always)]
-    pub(super) fn note_next(&self, seq: u32, len: usize, lines: u8) {
+    pub fn note_next(&self, known: u64, seq: u32, len: usize, lines: u8) {
+        // As `Starts::pack` does it. What the count carries is lost.
+        let count = u64::from(lines).wrapping_shl(COUNT_SHIFT);
+        let count = (known >> COUNT_SHIFT << COUNT_SHIFT).wrapping_add(count);
         let len = length(len);
-        // As `Starts::pack` does it, without taking it to pieces. What the count carries is lost.
-        let count = self.0.load(Relaxed) >> COUNT_SHIFT << COUNT_SHIFT;
-        let count = count.wrapping_add(u64::from(lines).wrapping_shl(COUNT_SHIFT));
-        let new = u64::from(seq.wrapping_add(len)) | (u64::from(len) << 32);
-        self.0.store(new | (1 << SEEN_SHIFT) | count, Relaxed);
+        let back = u64::from(len).wrapping_shl(BACK_SHIFT);
+        let newest = u64::from(seq.wrapping_add(len));
+        self.0
+            .store(back | count | (1 << SEEN_SHIFT) | newest, Relaxed);
     }
 
     /// What is known, for [`Self::undo`].
     #[inline]
-    pub(super) fn known(&self) -> u64 {
+    pub fn known(&self) -> u64 {
         self.0.load(Relaxed)
     }
 
     /// Forgets a segment, since it is dropped: it will come again. `before` is what was known before.
-    pub(super) fn undo(&self, before: u64) {
+    pub fn undo(&self, before: u64) {
         self.0.store(before, Relaxed);
     }
 
     /// Notes that all has been seen before the sequence number `end`, which had been missing.
-    pub(super) fn saw(&self, end: u32) {
+    pub fn saw(&self, end: u32) {
         let mut starts = Starts::unpack(self.0.load(Relaxed));
         if is_before(starts.seen_end(), end) {
             starts.see(end);
@@ -319,11 +339,11 @@ impl Starts {
 
 /// A length as part of a sequence number. A packet is never so long that it does not fit.
 #[inline]
-pub(super) fn length(len: usize) -> u32 {
+pub fn length(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// Compares sequence numbers by serial number arithmetic, RFC 1982, as the kernel's `before()`.
-pub(super) const fn is_before(a: u32, b: u32) -> bool {
+pub const fn is_before(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) > u32::MAX >> 1
 }

@@ -2,7 +2,7 @@
 
 //! Goes from line to line in bytes.
 
-use super::{
+use super::super::{
     scan,
     Reject, //
 };
@@ -11,26 +11,28 @@ use super::{
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
 pub struct Cursor {
-    pub(super) offset: usize,
-    pub(super) place: Place,
+    /// The offset of the first byte not dealt with yet.
+    pub offset: usize,
+    /// Where in a line that is.
+    pub place: Place,
     /// Where what would have to be rewritten begins in a line that is not whole.
-    pub(super) begun: Option<usize>,
+    pub begun: Option<usize>,
     /// How many bytes before the segment have not been seen.
-    pub(super) gap: u16,
+    pub gap: u16,
     /// Where in a line the first of these is.
-    pub(super) gap_place: Place,
+    pub gap_place: Place,
     /// Whether all of the segment has been seen before.
-    pub(super) is_again: bool,
+    pub is_again: bool,
     /// How many of the bytes at its beginning have been seen before.
-    pub(super) old: usize,
+    pub old: usize,
     /// The byte before the bytes given, where these are not the first of their segment.
-    pub(super) before_bytes: Option<u8>,
+    pub before_bytes: Option<u8>,
     /// Whether bytes are missing before the segment, and more than may still be waited for.
-    pub(super) is_behind_loss: bool,
+    pub is_behind_loss: bool,
     /// Whether the line before this one, in the same segment, ended in a newline alone.
-    pub(super) is_behind_bare_newline: bool,
+    pub is_behind_bare_newline: bool,
     /// What was known before the segment.
-    pub(super) before: u64,
+    pub before: u64,
 }
 
 impl Default for Cursor {
@@ -43,7 +45,7 @@ impl Default for Cursor {
 /// Where in a line a cursor stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
-pub(super) enum Place {
+pub enum Place {
     /// At its beginning.
     Start,
     /// In a part of it that its protocol gave a number.
@@ -55,7 +57,7 @@ pub(super) enum Place {
 impl Cursor {
     /// Returns a cursor at `offset`, which is at `place`.
     #[inline]
-    pub(super) const fn new(offset: usize, place: Place) -> Self {
+    pub const fn new(offset: usize, place: Place) -> Self {
         Self {
             offset,
             place,
@@ -100,7 +102,7 @@ impl Cursor {
 
     /// Notes where what would have to be rewritten begins in the line at the cursor.
     #[inline]
-    pub(super) fn begin(&mut self, begun: Option<usize>) {
+    pub fn begin(&mut self, begun: Option<usize>) {
         self.begun = begun;
     }
 
@@ -109,6 +111,12 @@ impl Cursor {
     #[inline]
     pub fn gap(&self) -> Option<(u32, Self)> {
         (self.gap != 0).then(|| (u32::from(self.gap), Self::new(0, self.gap_place)))
+    }
+
+    /// What [`Lines`](super::Lines) knew before the segment, to undo it.
+    #[inline]
+    pub fn before(&self) -> u64 {
+        self.before
     }
 
     /// Whether all of the segment has been seen before: what follows its last line has been, too.
@@ -137,7 +145,7 @@ impl Cursor {
     /// Else goes to where the next bytes have to begin: to a line that is [`Reject::Incomplete`] or
     /// to the end.
     #[inline]
-    pub(super) fn find_line<T>(
+    pub fn find_line<T>(
         &mut self,
         bytes: &[u8],
         classify: impl Fn(&[u8]) -> Result<T, Reject>,
@@ -162,7 +170,7 @@ impl Cursor {
 
     /// Goes to `offset`, which is at `place`. What is known of the segment stays.
     #[inline]
-    pub(super) fn go(&mut self, offset: usize, place: Place) {
+    pub fn go(&mut self, offset: usize, place: Place) {
         self.offset = offset;
         self.place = place;
         self.begun = None;
@@ -170,14 +178,14 @@ impl Cursor {
 
     /// Goes to `offset`, inside of a line that was dealt with.
     #[inline]
-    pub(super) fn enter_line(&mut self, offset: usize) {
+    pub fn enter_line(&mut self, offset: usize) {
         self.offset = offset;
         self.place = Place::Rest;
     }
 
     /// Returns the byte before the cursor, which is in `bytes`, if it is known.
     #[inline]
-    pub(super) fn byte_before(&self, bytes: &[u8]) -> Option<u8> {
+    pub fn byte_before(&self, bytes: &[u8]) -> Option<u8> {
         match self.offset.checked_sub(1) {
             Some(before) => bytes.get(before).copied(),
             None => self.before_bytes,
@@ -186,20 +194,20 @@ impl Cursor {
 
     /// Notes that `bytes` have been dealt with, to their end.
     #[inline]
-    pub(super) fn finish(&mut self, bytes: &[u8]) {
+    pub fn finish(&mut self, bytes: &[u8]) {
         self.before_bytes = bytes.last().copied().or(self.before_bytes);
     }
 
     /// Whether the line at the cursor has not been seen before.
     #[inline]
-    pub(super) const fn is_at_new_line(&self) -> bool {
+    pub const fn is_at_new_line(&self) -> bool {
         self.offset >= self.old
     }
 
     /// Notes whether `rest`, which begins in a line, has another one, and returns that. `before` is the byte
     /// before `rest`, where it is at hand.
     #[inline]
-    pub(super) fn skip_line<'a>(&mut self, before: Option<u8>, rest: &'a [u8]) -> &'a [u8] {
+    pub fn skip_line<'a>(&mut self, before: Option<u8>, rest: &'a [u8]) -> &'a [u8] {
         let tail = scan::skip_line(rest);
         let line = rest.get(..rest.len().saturating_sub(tail.map_or(0, <[u8]>::len)));
         self.is_behind_bare_newline = match line.unwrap_or_default() {
