@@ -17,16 +17,24 @@ mod proto;
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use netfilter::{
+    announce::{
+        announce,
+        Announcer,
+        Decision,
+        Plan,
+        Refusal, //
+    },
     assign::auto_assign,
-    count,
-    nat,
+    nat::{
+        self,
+        Slot, //
+    },
     param::{
         module_param,
         SECONDS_MAX, //
     },
     Conn,
     ExpectPolicy,
-    Expectation,
     Helper,
     HelperModule,
     L4Proto,
@@ -106,7 +114,9 @@ fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, mut offset: usize) -> Verdic
         let is_last = window.is_last;
         match reply.next(window.bytes) {
             Some(found) => {
-                if expect(&mut packet, &conn, offset, &found) == Outcome::NoMemory {
+                let at = offset.saturating_add(found.span.start());
+                let outcome = announce::<Amanda>(&mut packet, &conn, &found, at, 0);
+                if outcome == Outcome::NoMemory {
                     return Verdict::Drop;
                 }
             }
@@ -120,27 +130,20 @@ fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, mut offset: usize) -> Verdic
     }
 }
 
-/// Expects one of the TCP connections: from the backup server to the machine that is backed up.
-fn expect(
-    packet: &mut Packet<'_>,
-    conn: &Conn<'_, ()>,
-    base: usize,
-    found: &amanda::Announcement,
-) -> Outcome {
-    count::conntrack::announced.count();
-    // To the machine as the server knows it: NAT may lie between.
-    let expectation = Expectation::along(conn, Direction::Original, L4Proto::Tcp, found.port);
-    // If there is no memory or no room for it the backup fails; the server tries again.
-    let Some(expectation) = expectation else {
-        count::conntrack::no_memory.count();
-        return Outcome::Refused;
-    };
-    if conn.is_natted() {
-        if let Some(outcome) =
-            ip_nat_amanda_hook.nat(packet, conn, base, found, found.port, &expectation)
-        {
-            return outcome;
-        }
+impl Announcer for Amanda {
+    type Found = amanda::Announcement;
+
+    fn nat_half() -> &'static Slot<amanda::Announcement> {
+        &ip_nat_amanda_hook
     }
-    count::registered(expectation.register(), *conn)
+
+    /// Expects one of the TCP connections: from the backup server to the machine that is backed up.
+    fn decide(
+        _conn: &Conn<'_, ()>,
+        found: &amanda::Announcement,
+        _seq: u32,
+    ) -> Result<Decision, &'static Refusal> {
+        let plan = Plan::new(Direction::Original, L4Proto::Tcp, found.port);
+        Ok(Decision::Expect(plan))
+    }
 }

@@ -14,34 +14,38 @@ mod netfilter;
 #[path = "rust/proto/mod.rs"]
 mod proto;
 
-use core::{
-    net::IpAddr,
-    sync::atomic::Ordering, //
-};
+use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use netfilter::{
+    announce::{
+        Announcer,
+        Decision,
+        Plan,
+        Refusal,
+        Target, //
+    },
     assign::{
         auto_assign,
         PickUp, //
     },
     count::{
-        self,
         counters,
         Counters, //
     },
     is_privileged,
-    nat,
+    nat::{
+        self,
+        Slot, //
+    },
     param::module_param,
     stream::{
         self,
         LineCounters,
         LineHelper,
-        Place,
         Store, //
     },
     Conn,
     ExpectPolicy,
-    Expectation,
     Helper,
     HelperModule,
     L4Proto,
@@ -52,8 +56,7 @@ use netfilter::{
 use proto::{
     ftp::{
         self,
-        Kind,
-        Refusal, //
+        Kind, //
     },
     stream::LineSession, //
 };
@@ -148,144 +151,100 @@ impl Helper for Ftp {
     }
 }
 
-impl LineHelper for Ftp {
-    /// Expects the data connection that was announced; where there is NAT, has the announcement
-    /// rewritten.
-    fn found(
-        packet: &mut Packet<'_>,
+impl Announcer for Ftp {
+    type Found = ftp::Announcement;
+
+    fn nat_half() -> &'static Slot<ftp::Announcement> {
+        &ip_nat_ftp_hook
+    }
+
+    fn is_announcement(found: &ftp::Announcement) -> bool {
+        found.kind != Kind::Deferred
+    }
+
+    fn decide(
         conn: &Conn<'_, ftp::Session>,
-        place: Place,
         found: &ftp::Announcement,
-    ) -> Outcome {
+        seq: u32,
+    ) -> Result<Decision, &'static Refusal> {
         let session = conn.state();
-        let seq = place.seq_of(found.span);
-        if found.kind != Kind::Deferred {
-            count::conntrack::announced.count();
-        }
         let is_early = match session.admit(found, seq) {
             Ok(()) => false,
-            Err(Refusal::Early) => true,
-            Err(Refusal::Unasked | Refusal::EpsvAll) => {
-                unasked.count();
-                return Outcome::Refused;
-            }
+            Err(ftp::Refusal::Early) => true,
+            Err(ftp::Refusal::Unasked | ftp::Refusal::EpsvAll) => return Err(&UNASKED),
         };
-        let target = match target(conn, found) {
-            Some(target) if !is_early || target == Target::Own => target,
-            _ => return Outcome::Refused,
-        };
+        let to = target(conn, found)?;
         if is_privileged(found.port) && !allow_privileged.load(Ordering::Relaxed) {
-            privileged_port.warn(
-                *conn,
-                c"announces a port below 1024, so what was announced will be blocked; \
-                  allow_privileged=1 allows it",
-            );
-            return Outcome::Refused;
+            return Err(&PRIVILEGED_PORT);
         }
         if is_early {
-            return defer(packet, conn, place, found);
+            // It is expected when the server has greeted.
+            if to != Target::Announcer {
+                return Err(&UNASKED);
+            }
+            session.defer(found.kind, seq, found.port);
+            return Ok(Decision::Rename(found.port));
         }
-        // It goes to where its opener sees the announcer: NAT may lie between.
+        if to == Target::Announcer && conn.is_natted() {
+            // When it is sent again it must read the same, whatever has become of the port.
+            match session.told(found.kind, seq) {
+                None => {}
+                Some(Some(port)) => return Ok(Decision::Rename(port)),
+                Some(None) => return Ok(Decision::Leave),
+            }
+        }
         let opener = found.announcer().opposite();
-        let expectation = Expectation::along(conn, opener, L4Proto::Tcp, found.port);
-        let Some(mut expectation) = expectation else {
-            // The data connection will fail, the session goes on.
-            count::conntrack::no_memory.count();
-            return Outcome::Refused;
-        };
-        let mut outcome = None;
-        match target {
-            Target::Own if conn.is_natted() => {
-                outcome = match session.told(found.kind, seq) {
-                    None => ip_nat_ftp_hook.nat(
-                        packet,
-                        conn,
-                        place.base,
-                        found,
-                        found.port,
-                        &expectation,
-                    ),
-                    // When it is sent again it must read the same, whatever has become of the port.
-                    Some(Some(port)) => {
-                        ip_nat_ftp_hook.rename(packet, conn, place.base, found, port)
-                    }
-                    Some(None) => return Outcome::Unchanged,
-                };
-                match outcome {
-                    Some(Outcome::Rewritten { port, .. }) => {
-                        session.tell(found.kind, seq, Some(port));
-                    }
-                    Some(Outcome::Unchanged | Outcome::Refused) => {
-                        session.tell(found.kind, seq, None);
-                    }
-                    Some(Outcome::NoMemory) | None => {}
-                }
-            }
-            // Nobody is told another port.
-            Target::Own | Target::AsItIs if conn.is_natted() => {
-                outcome = ip_nat_ftp_hook.expect_at(packet, conn, opener, found.port, &expectation);
-            }
-            Target::Own | Target::AsItIs => {}
-            // Somebody else's address means nothing to our NAT.
-            Target::Elsewhere(address) => expectation = expectation.to(address),
-        }
-        // If there is no room for it the data connection fails, the session goes on.
-        outcome.unwrap_or_else(|| count::registered(expectation.register(), *conn))
+        Ok(Decision::Expect(Plan {
+            to,
+            ..Plan::new(opener, L4Proto::Tcp, found.port)
+        }))
     }
 
-    fn line_counters() -> LineCounters {
-        LineCounters {
-            held: &held,
-            kept: &kept,
-            gave_up: &gave_up,
-            too_many: &too_many,
-        }
-    }
-
-    fn is_rewritten(conn: &Conn<'_, ftp::Session>) -> bool {
-        conn.is_natted() && ip_nat_ftp_hook.is_filled()
-    }
-
-    fn looked(conn: &Conn<'_, ftp::Session>) {
-        match conn.state().take_news() {
-            None => {}
-            Some(true) => encrypted.count(),
-            Some(false) => not_ftp.warn(
-                *conn,
-                c"does not begin as FTP does, so nothing that it announces is expected",
-            ),
+    fn remember(
+        conn: &Conn<'_, ftp::Session>,
+        found: &ftp::Announcement,
+        seq: u32,
+        outcome: Outcome,
+    ) {
+        match outcome {
+            Outcome::Rewritten { port, .. } => conn.state().tell(found.kind, seq, Some(port)),
+            Outcome::Unchanged | Outcome::Refused => conn.state().tell(found.kind, seq, None),
+            Outcome::NoMemory => {}
         }
     }
 }
 
-/// Where an announced connection goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Target {
-    /// To the announcer.
-    Own,
-    /// To the announcer, whatever the announcement says.
-    AsItIs,
-    /// To another machine.
-    Elsewhere(IpAddr),
-}
+static UNASKED: Refusal = Refusal::silent(&unasked);
+static PRIVILEGED_PORT: Refusal = Refusal::logged(
+    &privileged_port,
+    c"announces a port below 1024, so what was announced will be blocked; allow_privileged=1 allows it",
+);
+static FOREIGN_ADDRESS: Refusal = Refusal::logged(
+    &foreign_address,
+    c"announces another machine's address, so what was announced will be blocked; loose=1 allows it",
+);
 
-/// Where to expect what was announced; [`None`], and the reason counted, if nowhere.
-fn target(conn: &Conn<'_, ftp::Session>, found: &ftp::Announcement) -> Option<Target> {
+/// Where to expect what was announced.
+fn target(
+    conn: &Conn<'_, ftp::Session>,
+    found: &ftp::Announcement,
+) -> Result<Target, &'static Refusal> {
     let direction = found.announcer();
     let own = conn.source_address(direction);
     // As the other side knows it: what a machine says that knows of the NAT before it.
     let outside = conn.destination_address(direction.opposite());
     let foreign = found.address;
     let Some(address) = foreign.filter(|address| !own.is(address) && !outside.is(address)) else {
-        return Some(match found.kind {
-            Kind::Deferred => Target::AsItIs,
-            _ => Target::Own,
+        return Ok(match found.kind {
+            // The server was told of it before it greeted.
+            Kind::Deferred => Target::Untold,
+            _ => Target::Announcer,
         });
     };
     // A server that sends its clients elsewhere may be meant so, but it is also how holes are torn into
     // the network behind (CVE-2002-0060 and the FTP bounce attack).
     if loose.load(Ordering::Relaxed) && address.is_ipv4() == own.is_ipv4() {
-        return Some(Target::Elsewhere(address));
+        return Ok(Target::Elsewhere(address));
     }
     if found.kind == Kind::Pasv {
         // A server behind somebody else's NAT says its address there, or 0.0.0.0. Clients know that, and
@@ -295,31 +254,25 @@ fn target(conn: &Conn<'_, ftp::Session>, found: &ftp::Announcement) -> Option<Ta
             c"announces another machine's address; only clients that connect to the server all the same \
               are let through; loose=1 allows the address itself",
         );
-        return Some(Target::AsItIs);
+        return Ok(Target::Untold);
     }
-    foreign_address.warn(
-        *conn,
-        c"announces another machine's address, so what was announced will be blocked; loose=1 allows it",
-    );
-    None
+    Err(&FOREIGN_ADDRESS)
 }
 
-/// Has what the client announces before the server has greeted expected when it has; where there is NAT,
-/// rewrites it now.
-fn defer(
-    packet: &mut Packet<'_>,
-    conn: &Conn<'_, ftp::Session>,
-    place: Place,
-    found: &ftp::Announcement,
-) -> Outcome {
-    let mut outcome = Outcome::Unchanged;
-    if conn.is_natted() {
-        let renamed = ip_nat_ftp_hook.rename(packet, conn, place.base, found, found.port);
-        outcome = renamed.unwrap_or(Outcome::Unchanged);
+impl LineHelper for Ftp {
+    fn line_counters() -> LineCounters {
+        LineCounters {
+            foreign: &FOREIGN,
+            encrypted: &encrypted,
+            held: &held,
+            kept: &kept,
+            gave_up: &gave_up,
+            too_many: &too_many,
+        }
     }
-    if matches!(outcome, Outcome::Unchanged | Outcome::Rewritten { .. }) {
-        let seq = place.seq_of(found.span);
-        conn.state().defer(found.kind, seq, found.port);
-    }
-    outcome
 }
+
+static FOREIGN: Refusal = Refusal::logged(
+    &not_ftp,
+    c"does not begin as FTP does, so nothing that it announces is expected",
+);

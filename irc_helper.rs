@@ -17,14 +17,22 @@ mod proto;
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 use netfilter::{
+    announce::{
+        Announcer,
+        Decision,
+        Plan,
+        Refusal, //
+    },
     assign::auto_assign,
     count::{
-        self,
         counters,
         Counters, //
     },
     is_privileged,
-    nat,
+    nat::{
+        self,
+        Slot, //
+    },
     param::{
         module_param,
         SECONDS_MAX, //
@@ -33,12 +41,10 @@ use netfilter::{
         self,
         LineCounters,
         LineHelper,
-        Place,
         Store, //
     },
     Conn,
     ExpectPolicy,
-    Expectation,
     Helper,
     HelperModule,
     L4Proto,
@@ -142,88 +148,83 @@ impl Helper for Irc {
     }
 }
 
-impl LineHelper for Irc {
-    fn found(
-        packet: &mut Packet<'_>,
+impl Announcer for Irc {
+    type Found = irc::Announcement;
+
+    fn nat_half() -> &'static Slot<irc::Announcement> {
+        &ip_nat_irc_hook
+    }
+
+    fn is_announcement(found: &irc::Announcement) -> bool {
+        found.address.is_some()
+    }
+
+    fn decide(
         conn: &Conn<'_, irc::Session>,
-        place: Place,
         found: &irc::Announcement,
-    ) -> Outcome {
+        _seq: u32,
+    ) -> Result<Decision, &'static Refusal> {
         let Some(address) = found.address else {
             // It names a port again that NAT may have changed in the offer.
-            return found
-                .instead
-                .filter(|_| conn.is_natted())
-                .and_then(|port| ip_nat_irc_hook.rename(packet, conn, place.base, found, port))
-                .unwrap_or(Outcome::Unchanged);
+            return Ok(found.instead.map_or(Decision::Leave, Decision::Rename));
         };
-        count::conntrack::announced.count();
         if !found.may_count {
-            unasked.count();
-            return Outcome::Refused;
+            return Err(&UNASKED);
         }
         // The client as the server knows it: NAT may lie between.
         let outside = conn.destination_address(Direction::Reply);
         // Somebody else's address would tear a hole for somebody else. The one outside is what a
         // client says that knows of the NAT.
         if !conn.source_address(Direction::Original).is(&address) && !outside.is(&address) {
-            foreign_address.warn(
-                *conn,
-                c"offers another machine's address, so what was offered will be blocked",
-            );
-            return Outcome::Refused;
+            return Err(&FOREIGN_ADDRESS);
         }
         if is_privileged(found.port) && !allow_privileged.load(Ordering::Relaxed) {
-            privileged_port.warn(
-                *conn,
-                c"offers a port below 1024, so what was offered will be blocked; \
-                  allow_privileged=1 allows it",
-            );
-            return Outcome::Refused;
+            return Err(&PRIVILEGED_PORT);
         }
-        let expectation = Expectation::along(conn, Direction::Reply, L4Proto::Tcp, found.port)
+        Ok(Decision::Expect(Plan {
+            wanted: found.instead.unwrap_or(found.port),
             // From whom the connection will come only the two clients know.
-            .map(Expectation::for_anybody);
-        // If there is no memory or no room for it the connection fails, the session goes on.
-        let Some(expectation) = expectation else {
-            count::conntrack::no_memory.count();
-            return Outcome::Refused;
-        };
-        if conn.is_natted() {
-            let wanted = found.instead.unwrap_or(found.port);
-            if let Some(outcome) =
-                ip_nat_irc_hook.nat(packet, conn, place.base, found, wanted, &expectation)
-            {
-                if let Outcome::Rewritten { port, .. } = outcome {
-                    conn.state().tell(found.port, port);
-                }
-                return outcome;
-            }
-        }
-        count::registered(expectation.register(), *conn)
+            is_for_anybody: true,
+            ..Plan::new(Direction::Reply, L4Proto::Tcp, found.port)
+        }))
     }
 
+    fn remember(
+        conn: &Conn<'_, irc::Session>,
+        found: &irc::Announcement,
+        _seq: u32,
+        outcome: Outcome,
+    ) {
+        if let Outcome::Rewritten { port, .. } = outcome {
+            conn.state().tell(found.port, port);
+        }
+    }
+}
+
+static UNASKED: Refusal = Refusal::silent(&unasked);
+static FOREIGN_ADDRESS: Refusal = Refusal::logged(
+    &foreign_address,
+    c"offers another machine's address, so what was offered will be blocked",
+);
+static PRIVILEGED_PORT: Refusal = Refusal::logged(
+    &privileged_port,
+    c"offers a port below 1024, so what was offered will be blocked; allow_privileged=1 allows it",
+);
+
+impl LineHelper for Irc {
     fn line_counters() -> LineCounters {
         LineCounters {
+            foreign: &FOREIGN,
+            encrypted: &encrypted,
             held: &held,
             kept: &kept,
             gave_up: &gave_up,
             too_many: &too_many,
         }
     }
-
-    fn is_rewritten(conn: &Conn<'_, irc::Session>) -> bool {
-        conn.is_natted() && ip_nat_irc_hook.is_filled()
-    }
-
-    fn looked(conn: &Conn<'_, irc::Session>) {
-        match conn.state().take_news() {
-            None => {}
-            Some(true) => encrypted.count(),
-            Some(false) => not_irc.warn(
-                *conn,
-                c"does not begin as IRC does, so nothing that is offered in it is expected",
-            ),
-        }
-    }
 }
+
+static FOREIGN: Refusal = Refusal::logged(
+    &not_irc,
+    c"does not begin as IRC does, so nothing that is offered in it is expected",
+);

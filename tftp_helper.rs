@@ -17,16 +17,24 @@ mod proto;
 use core::num::NonZeroU16;
 use kernel::prelude::*;
 use netfilter::{
+    announce::{
+        announce,
+        Announcer,
+        Decision,
+        Plan,
+        Refusal, //
+    },
     assign::auto_assign,
     count::{
-        self,
         counters,
         Counters, //
     },
-    nat,
+    nat::{
+        self,
+        Slot, //
+    },
     Conn,
     ExpectPolicy,
-    Expectation,
     Helper,
     HelperModule,
     L4Proto,
@@ -123,7 +131,9 @@ fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) {
         None => split_request(&packet, offset),
     };
     match request {
-        Ok(()) => expect(&mut packet, &conn, offset),
+        Ok(()) => {
+            announce::<Tftp>(&mut packet, &conn, &(), offset, 0);
+        }
         Err(Reject::NotOurs) => {}
         Err(Reject::Incomplete | Reject::Malformed) => malformed.count(),
     }
@@ -137,25 +147,20 @@ fn split_request(packet: &Packet<'_>, offset: usize) -> Result<(), Reject> {
     tftp::request(packet.window(offset, &mut buffer).bytes)
 }
 
-/// Expects the transfer: from the server, from any port, to where the request came from.
-fn expect(packet: &mut Packet<'_>, conn: &Conn<'_, ()>, offset: usize) {
-    count::conntrack::announced.count();
-    // To the client as the server knows it: NAT may lie between.
-    let Some(port) = NonZeroU16::new(conn.destination_port(Direction::Reply)) else {
-        return;
-    };
-    let expectation = Expectation::along(conn, Direction::Reply, L4Proto::Udp, port);
-    // If there is no memory or no room for it the transfer fails; the client asks again.
-    let Some(expectation) = expectation else {
-        count::conntrack::no_memory.count();
-        return;
-    };
-    if conn.is_natted()
-        && ip_nat_tftp_hook
-            .nat(packet, conn, offset, &(), port, &expectation)
-            .is_some()
-    {
-        return;
+impl Announcer for Tftp {
+    // A request, which names no port.
+    type Found = ();
+
+    fn nat_half() -> &'static Slot<()> {
+        &ip_nat_tftp_hook
     }
-    count::registered(expectation.register(), *conn);
+
+    /// Expects the transfer: from the server, from any port, to where the request came from.
+    fn decide(conn: &Conn<'_, ()>, (): &(), _seq: u32) -> Result<Decision, &'static Refusal> {
+        // To the client as the server knows it: NAT may lie between.
+        let port = NonZeroU16::new(conn.destination_port(Direction::Reply));
+        Ok(port.map_or(Decision::Leave, |port| {
+            Decision::Expect(Plan::new(Direction::Reply, L4Proto::Udp, port))
+        }))
+    }
 }

@@ -56,7 +56,7 @@ impl NatHelper for NatAmanda {
     fn nat(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
-        base: usize,
+        at: usize,
         found: amanda::Announcement,
         wanted: NonZeroU16,
         expectation: &Expectation,
@@ -73,7 +73,6 @@ impl NatHelper for NatAmanda {
         }
         let mut text = Text::new();
         let text = amanda::emit(port, &mut text);
-        let at = base.saturating_add(found.span.start());
         expectation.keep_if_rewritten(packet.rewrite_udp(conn, at, found.span.len(), text, port))
     }
 }

@@ -58,7 +58,7 @@ impl NatHelper for NatFtp {
     fn nat(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
-        base: usize,
+        at: usize,
         found: ftp::Announcement,
         wanted: NonZeroU16,
         expectation: &Expectation,
@@ -80,13 +80,13 @@ impl NatHelper for NatFtp {
             Ok(port) => port,
             Err(error) => return count::refused(error, *conn),
         };
-        expectation.keep_if_rewritten(Self::rename(packet, conn, base, found, port))
+        expectation.keep_if_rewritten(Self::rename(packet, conn, at, found, port))
     }
 
     fn rename(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
-        base: usize,
+        at: usize,
         found: ftp::Announcement,
         port: NonZeroU16,
     ) -> Outcome {
@@ -96,7 +96,6 @@ impl NatHelper for NatFtp {
         let Some(text) = ftp::emit(found.kind, address, port, &mut text) else {
             return Outcome::Refused;
         };
-        let at = base.wrapping_add(found.span.start());
         packet.rewrite_tcp(conn, at, found.span.len(), text, port)
     }
 }

@@ -57,7 +57,7 @@ impl NatHelper for NatIrc {
     fn nat(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
-        base: usize,
+        at: usize,
         found: irc::Announcement,
         wanted: NonZeroU16,
         expectation: &Expectation,
@@ -67,13 +67,13 @@ impl NatHelper for NatIrc {
             Ok(port) => port,
             Err(error) => return count::refused(error, *conn),
         };
-        expectation.keep_if_rewritten(Self::rename(packet, conn, base, found, port))
+        expectation.keep_if_rewritten(Self::rename(packet, conn, at, found, port))
     }
 
     fn rename(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
-        base: usize,
+        at: usize,
         found: irc::Announcement,
         port: NonZeroU16,
     ) -> Outcome {
@@ -81,7 +81,6 @@ impl NatHelper for NatIrc {
         let address = conn.destination(Direction::Reply);
         let mut text = Text::new();
         let text = irc::emit(found.kind, address, port, &mut text);
-        let at = base.wrapping_add(found.span.start());
         packet.rewrite_tcp(conn, at, found.span.len(), text, port)
     }
 }

@@ -53,7 +53,7 @@ impl NatHelper for NatTftp {
     fn nat(
         _packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
-        _base: usize,
+        _at: usize,
         _found: (),
         _wanted: NonZeroU16,
         expectation: &Expectation,

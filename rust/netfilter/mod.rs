@@ -10,6 +10,7 @@
 //! [`include/net/netfilter/nf_conntrack_expect.h`](srctree/include/net/netfilter/nf_conntrack_expect.h).
 
 mod address;
+pub(crate) mod announce;
 pub(crate) mod assign;
 mod conn;
 pub(crate) mod count;

@@ -3,6 +3,11 @@
 //! Going through the lines of a TCP connection, for protocols that talk in lines.
 
 use super::{
+    announce::{
+        announce,
+        Announcer,
+        Refusal, //
+    },
     count::Counter,
     packet::TcpHeader,
     store::{
@@ -21,40 +26,32 @@ use crate::proto::{
         Glance,
         Header,
         LineSession,
+        News,
         PartialLine,
         Payload,
         Window,
         WINDOW, //
     },
     Direction,
-    Outcome,
-    Span, //
+    Outcome, //
 };
 
 pub(crate) use super::store::Store;
 
 /// A helper of a protocol that talks in lines over TCP.
-pub(crate) trait LineHelper: Helper<State: LineSession> {
-    /// Acts on what was found.
-    fn found(
-        packet: &mut Packet<'_>,
-        conn: &Conn<'_, Self::State>,
-        place: Place,
-        found: &<Self::State as LineSession>::Found,
-    ) -> Outcome;
-
-    /// What is counted of split lines.
+pub(crate) trait LineHelper:
+    Announcer<State: LineSession<Found = <Self as Announcer>::Found>>
+{
+    /// What is counted of lines.
     fn line_counters() -> LineCounters;
-
-    /// Whether what is found in a packet of this connection may have to be rewritten.
-    fn is_rewritten(conn: &Conn<'_, Self::State>) -> bool;
-
-    /// Called after a closer look at a packet, which may have changed what is thought of the connection.
-    fn looked(_conn: &Conn<'_, Self::State>) {}
 }
 
 /// See [`LineHelper::line_counters`].
 pub(crate) struct LineCounters {
+    /// Connections that turn out to be another protocol's.
+    pub(crate) foreign: &'static Refusal,
+    /// Connections that are encrypted from some point on.
+    pub(crate) encrypted: &'static Counter,
     /// Segments that are held back until they come in one piece.
     pub(crate) held: &'static Counter,
     /// Lines that are kept at the moment.
@@ -67,23 +64,6 @@ pub(crate) struct LineCounters {
 
 /// So many announcements of one segment are looked at, or more if more may be expected at a time.
 const MOST: u32 = 8;
-
-/// Where the bytes stand in which something was found.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    /// Offset of the first of them in the packet, which may be before its beginning.
-    pub(crate) base: usize,
-    /// Its sequence number, as the sender counts, in host byte order.
-    pub(crate) seq: u32,
-}
-
-impl Place {
-    /// The sequence number of the first byte of `span`.
-    pub(crate) fn seq_of(&self, span: Span) -> u32 {
-        // CAST: Sequence numbers wrap.
-        self.seq.wrapping_add(span.start() as u32)
-    }
-}
 
 /// Looks at each line of the packet: most are plain, all others go through the core's door.
 ///
@@ -126,7 +106,11 @@ fn after_glance<H: LineHelper>(
     if verdict == Verdict::Drop {
         H::line_counters().held.count();
     }
-    H::looked(&conn);
+    match conn.state().take_news() {
+        None => {}
+        Some(News::Encrypted) => H::line_counters().encrypted.count(),
+        Some(News::Foreign) => H::line_counters().foreign.note(conn),
+    }
     verdict
 }
 
@@ -190,17 +174,17 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
     }
 
     fn found(&mut self, found: &<H::State as LineSession>::Found, at: usize, seq: u32) -> Outcome {
-        let start = H::State::span(found).start();
-        let place = Place {
-            base: self.offset.wrapping_add(at).wrapping_sub(start),
-            // CAST: Sequence numbers wrap.
-            seq: seq.wrapping_sub(start as u32),
-        };
-        H::found(self.packet, self.conn, place, found)
+        announce::<H>(
+            self.packet,
+            self.conn,
+            found,
+            self.offset.saturating_add(at),
+            seq,
+        )
     }
 
     fn is_rewritten(&self) -> bool {
-        H::is_rewritten(self.conn)
+        self.conn.is_natted() && H::nat_half().is_filled()
     }
 
     fn take(&mut self) -> Option<Self::Line> {

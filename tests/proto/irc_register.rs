@@ -16,7 +16,8 @@ use conntrack_proto::{
         Session, //
     },
     stream::{
-        LineSession, //
+        LineSession,
+        News, //
     },
     Direction::{
         self,
@@ -103,7 +104,7 @@ impl Connection {
     }
 
     fn is_foreign(&self) -> bool {
-        self.firewall.session.take_news() == Some(false)
+        self.firewall.session.take_news() == Some(News::Foreign)
     }
 }
 
@@ -294,7 +295,10 @@ fn starttls() {
     let mut connection = Connection::new();
     connection.client("STARTTLS\r\n");
     connection.server(":irc 670 * :STARTTLS successful, go ahead\r\n");
-    assert_eq!(connection.firewall.session.take_news(), Some(true));
+    assert_eq!(
+        connection.firewall.session.take_news(),
+        Some(News::Encrypted)
+    );
     connection
         .client(NICK)
         .client(USER)

@@ -52,12 +52,12 @@ pub(crate) trait NatHelper: Sized + 'static {
     /// The conntrack half's slot; see [`import_slot!`].
     fn slot() -> &'static Slot<Self::Announcement>;
 
-    /// Rewrites `found`, of which the bytes begin at offset `base` of the packet, and registers
+    /// Rewrites `found`, which begins at offset `at` of the packet, and registers
     /// the expectation accordingly, on `wanted` port if that can be had.
     fn nat(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
-        base: usize,
+        at: usize,
         found: Self::Announcement,
         wanted: NonZeroU16,
         expectation: &Expectation,
@@ -67,7 +67,7 @@ pub(crate) trait NatHelper: Sized + 'static {
     fn rename(
         _packet: &mut Packet<'_>,
         _conn: &Conn<'_, ()>,
-        _base: usize,
+        _at: usize,
         _found: Self::Announcement,
         _port: NonZeroU16,
     ) -> Outcome {
@@ -79,7 +79,7 @@ pub(crate) trait NatHelper: Sized + 'static {
 ///
 /// - [`NatHelper::nat`], with what was found and an expectation,
 /// - [`NatHelper::rename`], without an expectation,
-/// - [`Slot::expect_at`], without anything found. Then `base` is 1 if the connection opens in the reply
+/// - [`Slot::expect_at`], without anything found. Then `at` is 1 if the connection opens in the reply
 ///   direction, and 0 else.
 ///
 /// Both modules are compiled from the same source, so Rust types may be passed by pointer.
@@ -88,7 +88,7 @@ type NatFn<A> = unsafe extern "C" fn(
     transport: u32,
     ct: *mut bindings::nf_conn,
     info: bindings::ip_conntrack_info,
-    base: usize,
+    at: usize,
     found: Option<NonNull<A>>,
     wanted: NonZeroU16,
     exp: Option<NonNull<bindings::nf_conntrack_expect>>,
@@ -122,13 +122,13 @@ impl<A: Copy> Slot<A> {
         &self,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
-        base: usize,
+        at: usize,
         found: &A,
         wanted: NonZeroU16,
         expectation: &Expectation,
     ) -> Option<Outcome> {
         let exp = NonNull::new(expectation.as_ptr());
-        self.call(packet, conn, base, Some(found), wanted, exp)
+        self.call(packet, conn, at, Some(found), wanted, exp)
     }
 
     /// Has the NAT half put `port` in the place of the one in `found`; [`None`] if there is none.
@@ -138,11 +138,11 @@ impl<A: Copy> Slot<A> {
         &self,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
-        base: usize,
+        at: usize,
         found: &A,
         port: NonZeroU16,
     ) -> Option<Outcome> {
-        self.call(packet, conn, base, Some(found), port, None)
+        self.call(packet, conn, at, Some(found), port, None)
     }
 
     /// Has the NAT half expect a connection to exactly that `port`, which will open in direction `opener`
@@ -155,9 +155,9 @@ impl<A: Copy> Slot<A> {
         port: NonZeroU16,
         expectation: &Expectation,
     ) -> Option<Outcome> {
-        let base = usize::from(opener == Direction::Reply);
+        let at = usize::from(opener == Direction::Reply);
         let exp = NonNull::new(expectation.as_ptr());
-        self.call(packet, conn, base, None, port, exp)
+        self.call(packet, conn, at, None, port, exp)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -165,7 +165,7 @@ impl<A: Copy> Slot<A> {
         &self,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
-        base: usize,
+        at: usize,
         found: Option<&A>,
         port: NonZeroU16,
         exp: Option<NonNull<bindings::nf_conntrack_expect>>,
@@ -188,7 +188,7 @@ impl<A: Copy> Slot<A> {
                 transport,
                 conn.as_ptr(),
                 conn.info(),
-                base,
+                at,
                 found.map(NonNull::from),
                 port,
                 exp,
@@ -313,7 +313,7 @@ unsafe extern "C" fn nat_callback<N: NatHelper>(
     transport: u32,
     ct: *mut bindings::nf_conn,
     info: bindings::ip_conntrack_info,
-    base: usize,
+    at: usize,
     found: Option<NonNull<N::Announcement>>,
     port: NonZeroU16,
     exp: Option<NonNull<bindings::nf_conntrack_expect>>,
@@ -325,18 +325,18 @@ unsafe extern "C" fn nat_callback<N: NatHelper>(
     let Some(exp) = exp else {
         // SAFETY: As above.
         return found.map_or(Outcome::Refused, |found| unsafe {
-            N::rename(&mut packet, &conn, base, found.read(), port)
+            N::rename(&mut packet, &conn, at, found.read(), port)
         });
     };
     let Some(found) = found else {
         // SAFETY: As above; it is valid for the call.
-        return unsafe { expect_at(exp, conn, base, port) };
+        return unsafe { expect_at(exp, conn, at, port) };
     };
     // SAFETY: As above.
     let expectation = unsafe { Expectation::borrow(exp) };
     // SAFETY: As above.
     let found = unsafe { found.read() };
-    N::nat(&mut packet, &conn, base, found, port, &expectation)
+    N::nat(&mut packet, &conn, at, found, port, &expectation)
 }
 
 /// See [`Slot::expect_at`].
@@ -349,10 +349,10 @@ unsafe extern "C" fn nat_callback<N: NatHelper>(
 unsafe fn expect_at(
     exp: NonNull<bindings::nf_conntrack_expect>,
     conn: Conn<'_, ()>,
-    base: usize,
+    at: usize,
     port: NonZeroU16,
 ) -> Outcome {
-    let opener = match base {
+    let opener = match at {
         0 => Direction::Original,
         _ => Direction::Reply,
     };

@@ -22,7 +22,8 @@ use core::sync::atomic::{
 use super::{
     super::stream::{
         Count,
-        Kept, //
+        Kept,
+        News, //
     },
     command::Command,
     pending::{
@@ -144,12 +145,8 @@ impl Dialogue {
     }
 
     /// Tells once that the session came to be another protocol's or encrypted: whether it is encrypted.
-    pub(super) fn take_news(&self) -> Option<bool> {
-        if self.flags.load(Relaxed) & NEWS == 0 {
-            return None;
-        }
-        let flags = self.flags.fetch_and(!NEWS, Relaxed);
-        (flags & NEWS != 0).then_some(flags & ENCRYPTED != 0)
+    pub(super) fn take_news(&self) -> Option<News> {
+        News::take(&self.flags, NEWS, ENCRYPTED)
     }
 
     /// Whether `bytes`, a whole segment of an encrypted session, is in clear again, as after `CCC`

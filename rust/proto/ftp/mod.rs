@@ -37,6 +37,7 @@ use super::{
         Kept,
         LineSession,
         Lines,
+        News,
         Place,
         Segment, //
     },
@@ -153,12 +154,6 @@ impl Session {
     pub fn defer(&self, kind: Kind, seq: u32, port: NonZeroU16) {
         self.told.tell(kind, seq, Some(port));
         self.dialogue.defer();
-    }
-
-    /// Tells once that nothing is read any more from here on: whether that is since it is encrypted. Else
-    /// it is another protocol.
-    pub fn take_news(&self) -> Option<bool> {
-        self.dialogue.take_news()
     }
 
     /// Notes that the other side was told `port` in the place of the announcement of `kind` at
@@ -532,6 +527,10 @@ impl LineSession for Session {
             line = scan::skip_line(line).unwrap_or_default();
         }
         false
+    }
+
+    fn take_news(&self) -> Option<News> {
+        self.dialogue.take_news()
     }
 
     fn span(found: &Announcement) -> Span {

@@ -20,7 +20,10 @@ use core::sync::atomic::{
 };
 
 use super::{
-    super::stream::Kept,
+    super::stream::{
+        Kept,
+        News, //
+    },
     register::{
         Client,
         Command, //
@@ -169,12 +172,8 @@ impl Progress {
     }
 
     /// Tells once that the session came to be another protocol's or encrypted: whether it is encrypted.
-    pub(super) fn take_news(&self) -> Option<bool> {
-        if self.0.load(Relaxed) & NEWS == 0 {
-            return None;
-        }
-        let flags = self.0.fetch_and(!NEWS, Relaxed);
-        (flags & NEWS != 0).then_some(flags & ENCRYPTED != 0)
+    pub(super) fn take_news(&self) -> Option<News> {
+        News::take(&self.0, NEWS, ENCRYPTED)
     }
 
     /// Notes that what became of the client is known.

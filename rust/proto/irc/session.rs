@@ -19,6 +19,7 @@ use super::{
             Kept,
             LineSession,
             Lines,
+            News,
             Place,
             Segment, //
         },
@@ -95,12 +96,6 @@ impl Session {
             self.reply.clear_to_start();
             self.progress.listen();
         }
-    }
-
-    /// Tells once that nothing is read any more from here on: whether that is since it is encrypted. Else
-    /// it is another protocol.
-    pub fn take_news(&self) -> Option<bool> {
-        self.progress.take_news()
     }
 
     /// Returns all that is kept, to compare it.
@@ -316,6 +311,10 @@ impl LineSession for Session {
     fn may_matter(&self, _direction: Direction, bytes: &[u8]) -> bool {
         // A DCC has a delimiter at each end. Of one without the last it is given up, which nobody sends.
         !self.progress.is_silent() && (!scan::has_newline(bytes) || bytes.contains(&DELIMITER))
+    }
+
+    fn take_news(&self) -> Option<News> {
+        self.progress.take_news()
     }
 
     fn span(found: &Announcement) -> Span {

@@ -45,6 +45,7 @@ pub use self::{
         Glance,
         Kept,
         LineSession,
+        News,
         Segment, //
     },
 };

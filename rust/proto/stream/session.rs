@@ -44,6 +44,32 @@ pub enum Glance {
     Closer,
 }
 
+/// Why nothing of a connection is read any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(MODULE), derive(Debug))]
+pub enum News {
+    /// It is encrypted.
+    Encrypted,
+    /// It is another protocol's.
+    Foreign,
+}
+
+impl News {
+    /// Takes the bit `news` out of `flags`, if it is there; the bit `encrypted` then says which they are.
+    pub fn take(flags: &AtomicU32, news: u32, encrypted: u32) -> Option<Self> {
+        if flags.load(Relaxed) & news == 0 {
+            return None;
+        }
+        let flags = flags.fetch_and(!news, Relaxed);
+        let what = if flags & encrypted != 0 {
+            Self::Encrypted
+        } else {
+            Self::Foreign
+        };
+        (flags & news != 0).then_some(what)
+    }
+}
+
 /// What is kept for a connection of a protocol that talks in lines.
 ///
 /// It is a set of atomics, so that packets of one connection need no lock. Where two are looked at
@@ -124,6 +150,9 @@ pub trait LineSession: Sync + 'static {
     /// Whether there may be something in `bytes` that has to be rewritten: the payload of a segment behind
     /// bytes that are missing, so that nobody knows where in a line it begins.
     fn may_matter(&self, direction: Direction, bytes: &[u8]) -> bool;
+
+    /// Tells once that nothing is read any more from here on, and why.
+    fn take_news(&self) -> Option<News>;
 
     /// Where in the bytes it stands, and is rewritten.
     fn span(found: &Self::Found) -> Span;
