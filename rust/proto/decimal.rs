@@ -1,6 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Decimal digits.
+//!
+//! # How eight digits become a number
+//!
+//! Three multiplications do the work of eight. `5021 end` has four digits; its bytes, the first on the
+//! left:
+//!
+//! ```text
+//! word               35 30 32 31 20 65 6e 64
+//! xor 30 in each     05 00 02 01 10 55 5e 54    digits are 0 to 9 now, all else is more
+//! plus 76, top bits  .. .. .. .. 80 80 80 80    9 + 0x76 is 0x7f, so the first other byte is the fifth
+//! move up by four    00 00 00 00 05 00 02 01    as if zeroes stood before: 00005021
+//! pairs, in decimal  00    00    50    21       each byte times ten plus the next one
+//! fours              0000        5021           each pair times a hundred plus the next one
+//! eight              5021                       the first four times ten thousand plus the others
+//! ```
+//!
+//! One multiplication by `(10 << 8) | 1` makes all four pairs at once: it adds each byte's tenfold to its
+//! neighbour.
 
 /// Returns what `byte` is worth as a decimal digit.
 #[inline]

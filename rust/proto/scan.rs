@@ -1,8 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Searches bytes.
+//! Searches bytes, a word at a time: kernel code has no vector registers.
 //!
-//! Kernel code has no vector registers, so a word at a time is the fastest there is.
+//! # How a byte is found in a word
+//!
+//! To look for a newline, 0x0a, in the eight bytes `226 ok\r\n`, read as a little-endian word (the first
+//! byte is the lowest; written here with the first byte on the left):
+//!
+//! ```text
+//! word             32 32 36 20 6f 6b 0d 0a
+//! xor 0a in each   38 38 3c 2a 65 61 07 00    the wanted byte became 0
+//! minus 01 in each 37 37 3b 29 64 60 06 ff    only there the subtraction borrows
+//! and not itself   07 07 03 01 00 00 00 ff    so that other bytes with the top bit do not count
+//! and 80 in each   00 00 00 00 00 00 00 80    a hit is a top bit: the eighth byte
+//! ```
+//!
+//! The borrow goes on to the next byte in memory, which may become a hit, too, if it is 0x0b. So only the
+//! first hit is certain. That is the one that a search wants, see [`skip_past`].
+//!
+//! # How a line is found to be harmless
+//!
+//! Most lines are only asked whether they have any byte below a limit, such as a newline or CTCP's
+//! delimiter. Then the `xor` and the `and not` are left out: `word - limit` in each byte borrows for every
+//! byte below the limit. Bytes of 0x80 and more, which are not ASCII, and their like, give false alarms. So a
+//! "no" is certain and a "yes" means to look again, see [`seems_free_of_less_than`].
 
 const BYTES: usize = size_of::<usize>();
 /// 0x01 in every byte.

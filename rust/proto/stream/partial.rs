@@ -1,6 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Puts a line together that comes in several segments.
+//! Part of a line, until the rest of it comes.
+//!
+//! # An example
+//!
+//! `PORT 192,0,2,10,195,80\r\n` begins at sequence number 100 and comes as three segments:
+//!
+//! ```text
+//! 100 PORT 192,0      kept; len 10, the first missing byte is at 110
+//! 118 5,80\r\n        has overtaken the next one: kept, too, len stays 10
+//! 110 ,2,10,19        now len is 24, and the line is whole: it is read, and an announcement found at 105
+//! ```
+//!
+//! Without NAT all three pass. With NAT the text from 105 on may become longer, and the receiver must not get
+//! parts of it before. The first segment is held back (dropped) as the announcement has begun in it, and the
+//! others behind it. TCP's sender repeats what was not acknowledged, most often all of it in one segment
+//! from 100 on, in which the line is whole and can be rewritten. If the same part comes again and again
+//! (`PATIENCE`), its sender waits for an acknowledgement before it sends more. Then the line passes as it
+//! is.
 
 use super::{
     super::Direction,
