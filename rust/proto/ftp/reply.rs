@@ -22,6 +22,12 @@ impl Code {
         self.0
     }
 
+    /// Its digits.
+    pub(super) fn digits(self) -> [u8; 3] {
+        let digit = |place: u16| b'0'.wrapping_add(u8::try_from(self.0 / place % 10).unwrap_or(0));
+        [digit(100), digit(10), digit(1)]
+    }
+
     /// Whether another reply to the same command will follow.
     pub(super) const fn is_preliminary(self) -> bool {
         matches!(self.0, 100..=199)

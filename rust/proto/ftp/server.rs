@@ -4,6 +4,7 @@
 
 use super::{
     super::{
+        scan,
         stream::Cursor,
         Reject,
         Span, //
@@ -89,6 +90,29 @@ impl Session {
         let found = found.ok_or(Reject::NotOurs)?;
         cursor.enter_line(found.span.end());
         Ok(found)
+    }
+
+    /// Skips what stands inside of a reply of several lines, RFC 959 section 4.2, up to the line that may be
+    /// its last.
+    pub(super) fn skip_text(&self, bytes: &[u8], cursor: &mut Cursor) {
+        let Some(code) = self.dialogue.reply() else {
+            return;
+        };
+        if cursor.is_behind_loss || self.dialogue.has_lost() || !cursor.is_at_new_line() {
+            return;
+        }
+        let digits = code.digits();
+        let mut rest = bytes.get(cursor.offset..).unwrap_or_default();
+        while let Some([first @ .., behind]) = rest.first_chunk::<4>() {
+            if *first == digits && matches!(behind, b' ' | b'\r' | b'\n') {
+                break;
+            }
+            let Some(tail) = scan::skip_line(rest) else {
+                break;
+            };
+            rest = tail;
+        }
+        cursor.offset = bytes.len().saturating_sub(rest.len());
     }
 
     /// What was announced before the greeting at the cursor.

@@ -269,7 +269,10 @@ impl LineSession for Session {
             if cursor.place == Place::Start {
                 let found = match direction {
                     Direction::Original => self.client_line(bytes, cursor),
-                    Direction::Reply => self.server_line(bytes, cursor),
+                    Direction::Reply => {
+                        self.skip_text(bytes, cursor);
+                        self.server_line(bytes, cursor)
+                    }
                 };
                 match found {
                     Ok(found) => return Some(found),
