@@ -13,12 +13,16 @@ use crate::{
 use core::{
     marker::PhantomData,
     net::IpAddr,
+    num::NonZeroU8,
     ptr::{
         self,
         NonNull, //
     },
 };
 use kernel::time::msecs_to_jiffies;
+
+// The helper's extension is the first.
+const _: () = assert!(bindings::NF_CT_EXT_HELPER == 0);
 
 /// The connection that the packet at hand belongs to, with the state `S` that the helper keeps.
 ///
@@ -56,10 +60,13 @@ impl<'a, S> Conn<'a, S> {
         ct: *mut bindings::nf_conn,
         info: bindings::ip_conntrack_info,
     ) -> Option<Self> {
-        // SAFETY: `ct` is valid by the requirements of this function.
-        let help = unsafe { extension::<u8>(ct, bindings::NF_CT_EXT_HELPER) };
+        // SAFETY: `ct` is valid by the requirements of this function; its extensions are null or valid.
+        let is_helped = unsafe {
+            let ext = (*ct).ext;
+            !ext.is_null() && !matches!((*ext).offset, [0, ..])
+        };
         // SAFETY: As this function asks for.
-        help.map(|_| unsafe { Self::of_helper(ct, info) })
+        is_helped.then(|| unsafe { Self::of_helper(ct, info) })
     }
 
     /// The same for a connection that is known to have the extension.
@@ -212,8 +219,7 @@ impl<'a, S> Conn<'a, S> {
     /// Whether the kernel can correct the sequence numbers after a rewrite that changed the
     /// length.
     pub(super) fn has_sequence_adjustment(&self) -> bool {
-        // SAFETY: `ct` is valid by the type invariants; only whether it is there is asked.
-        unsafe { extension::<u8>(self.as_ptr(), bindings::NF_CT_EXT_SEQADJ) }.is_some()
+        self.offset(bindings::NF_CT_EXT_SEQADJ).is_some()
     }
 
     /// Notes that what a packet carries to the other side has become longer by `growth` bytes, at
@@ -233,6 +239,16 @@ impl<'a, S> Conn<'a, S> {
         unsafe {
             bindings::nf_ct_seqadj_set(self.as_ptr(), self.info, seq.to_be(), growth);
             bindings::nf_conntrack_event_cache(bindings::IPCT_SEQADJ, self.as_ptr());
+        }
+    }
+
+    /// The connection as such, whatever the packet at hand is to it: who needs no more of it need not keep
+    /// that.
+    #[inline]
+    pub(super) fn beside_packet(self) -> Self {
+        Self {
+            info: bindings::IP_CT_ESTABLISHED,
+            ..self
         }
     }
 
@@ -265,10 +281,13 @@ impl<'a, S> Conn<'a, S> {
     ///
     /// C function: `nf_ct_ecache_find`.
     pub(super) fn expect_event_mask(&self) -> u16 {
+        let Some(offset) = self.offset(bindings::NF_CT_EXT_ECACHE) else {
+            return 0;
+        };
         // SAFETY: `ct` is valid by the type invariants; the extension is what its number says.
         unsafe {
-            extension::<bindings::nf_conntrack_ecache>(self.as_ptr(), bindings::NF_CT_EXT_ECACHE)
-                .map_or(0, |events| (*events.as_ptr()).expmask)
+            let events = (*self.as_ptr()).ext.byte_add(usize::from(offset.get()));
+            (*events.cast::<bindings::nf_conntrack_ecache>()).expmask
         }
     }
 
@@ -285,8 +304,6 @@ impl<'a, S> Conn<'a, S> {
     /// C function: `nfct_help`.
     #[inline]
     pub(super) fn help(&self) -> *mut bindings::nf_conn_help {
-        // The first of the extensions, 0.
-        const _: () = assert!(bindings::NF_CT_EXT_HELPER == 0);
         // SAFETY: By the type invariants the connection is valid and has the extension, so it has
         // extensions, which begin with the offset of each.
         unsafe {
@@ -295,32 +312,17 @@ impl<'a, S> Conn<'a, S> {
             ext.byte_add(usize::from(offset)).cast()
         }
     }
-}
 
-/// The extension with the number `id` of a connection, if it has it.
-///
-/// C function: `nf_ct_ext_find`.
-///
-/// # Safety
-///
-/// `ct` must be valid, and `T` what the kernel has under that number.
-#[inline]
-unsafe fn extension<T>(
-    ct: *mut bindings::nf_conn,
-    id: bindings::nf_ct_ext_id,
-) -> Option<NonNull<T>> {
-    // SAFETY: `ct` is valid by the requirements of this function; its extensions are null or valid,
-    // and begin with the offset of each, 0 if it is not there.
-    unsafe {
-        let ext = (*ct).ext;
-        if ext.is_null() {
-            return None;
-        }
+    /// The place of the extension with the number `id`, behind where the extensions begin, if the
+    /// connection has it.
+    ///
+    /// C function: `nf_ct_ext_exist`.
+    #[inline]
+    fn offset(&self, id: bindings::nf_ct_ext_id) -> Option<NonZeroU8> {
+        // SAFETY: By the type invariants the connection is valid and has the helper's extension, so it
+        // has extensions, which begin with the offset of each, 0 if it is not there.
+        //
         // CAST: A number of less than 10.
-        let offset = *(*ext).offset.get(id as usize)?;
-        if offset == 0 {
-            return None;
-        }
-        NonNull::new(ext.byte_add(usize::from(offset)).cast())
+        NonZeroU8::new(unsafe { *(*(*self.ct.as_ptr()).ext).offset.get(id as usize)? })
     }
 }

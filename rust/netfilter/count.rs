@@ -82,8 +82,9 @@ impl Counter {
 
     /// Counts one, and writes `what` into the log with both ends of the control connection, unless
     /// that was done a moment ago, or the log is not for that network namespace.
+    #[inline]
     pub(crate) fn warn<S>(&self, conn: Conn<'_, S>, what: &CStr) {
-        self.warn_of(conn, what, c"");
+        self.warn_of(conn.beside_packet(), what, c"");
     }
 
     /// The same with `name` after `what`.
@@ -220,9 +221,15 @@ fn not_registered<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
 }
 
 /// Counts that the NAT half could not register an expectation.
+#[inline]
+pub(crate) fn refused<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
+    not_registered_by_nat(error, conn);
+    Outcome::Refused
+}
+
 #[cold]
 #[inline(never)]
-pub(crate) fn refused<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
+fn not_registered_by_nat<S>(error: Error, conn: Conn<'_, S>) {
     match error {
         EMFILE => nat::table_full.warn(conn, TABLE_FULL),
         EBUSY => nat::no_port.warn(
@@ -231,7 +238,6 @@ pub(crate) fn refused<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
         ),
         _ => {}
     }
-    Outcome::Refused
 }
 
 /// Counts that a translated connection was announced and there is no NAT half.

@@ -66,17 +66,17 @@ pub enum Verdict {
     Accept = 1,
 }
 
-/// What became of an announcement.
+/// What became of an announcement; it fits in a register.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(MODULE), derive(Debug))]
-#[repr(C)]
+#[repr(u8)]
 pub enum Outcome {
     /// It was rewritten; what it announces is expected.
     Rewritten {
-        /// By how many bytes the packet became longer.
-        growth: i32,
         /// The port that the other side is told.
         port: NonZeroU16,
+        /// By how many bytes the packet became longer.
+        growth: i32,
     },
     /// The packet stays as it is and goes on; what it announces is expected.
     Unchanged,
