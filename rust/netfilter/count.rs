@@ -213,7 +213,7 @@ pub(crate) fn registered<S>(result: Result, conn: Conn<'_, S>) -> Outcome {
 fn not_registered<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
     match error {
         EMFILE => conntrack::table_full.warn(conn, TABLE_FULL),
-        EBUSY => conntrack::taken.count(),
+        EBUSY | EALREADY => conntrack::taken.count(),
         // The helper is being unregistered.
         _ => {}
     }
@@ -232,7 +232,7 @@ pub(crate) fn refused<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
 fn not_registered_by_nat<S>(error: Error, conn: Conn<'_, S>) {
     match error {
         EMFILE => nat::table_full.warn(conn, TABLE_FULL),
-        EBUSY => nat::no_port.warn(
+        EBUSY | EALREADY => nat::no_port.warn(
             conn,
             c"found no free port, so what was announced will be blocked",
         ),

@@ -2,6 +2,8 @@
 
 //! Expectations: the connections that a session has announced.
 
+#[cfg(CONFIG_NF_CONNTRACK_ZONES)]
+use super::zone;
 use super::{
     address,
     Conn,
@@ -15,9 +17,14 @@ use core::{
     mem::ManuallyDrop,
     net::IpAddr,
     num::NonZeroU16,
-    ptr::NonNull, //
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicPtr,
+        Ordering, //
+    },
 };
 use kernel::{
+    bindings::hlist_node,
     error::to_result,
     prelude::*, //
 };
@@ -78,18 +85,20 @@ impl Expectation {
         let exp = NonNull::new(unsafe { bindings::nf_ct_expect_alloc(ct) })?;
         let original: *const _ = master.tuple(Direction::Original);
         let tuple = master.tuple(direction);
+        let (event_mask, helper) = (master.expect_event_mask(), master.helper());
         // SAFETY: The expectation was just allocated, all zero but for its master, its time and its
         // reference, and nobody else knows it; `ct` is valid as above. All zero is right for what is
         // not written here: flags, class (`NF_CT_EXPECT_CLASS_DEFAULT` is 0), functions, the source
         // port. Behind an address of IPv4 a tuple is clear.
         unsafe {
             let exp = exp.as_ptr();
-            (*exp).event_mask = master.expect_event_mask();
-            (*exp).helper = master.helper();
+            (*exp).event_mask = event_mask;
+            (*exp).helper = helper;
             (*exp).net = (&raw const (*ct).ct_net).read();
             #[cfg(CONFIG_NF_CONNTRACK_ZONES)]
             {
                 (*exp).zone = (*ct).zone;
+                zone::turn(&mut (*exp).zone, direction);
             }
             (&raw mut (*exp).master_tuple).copy_from_nonoverlapping(original, 1);
             (*exp).tuple.src.u3 = tuple.src.u3;
@@ -149,6 +158,12 @@ impl Expectation {
     ///
     /// C function: `nf_ct_expect_related`.
     pub(crate) fn register(&self) -> Result {
+        #[cfg(CONFIG_NF_CONNTRACK_ZONES)]
+        if self.is_of_tenant() {
+            // SAFETY: By the type invariants it is valid; helpers make one of the connection at hand, and
+            // register it once.
+            return unsafe { zone::register(self.0) };
+        }
         // SAFETY: By the type invariants the expectation is initialised. Helpers run without the
         // expectation lock.
         match unsafe { bindings::nf_ct_expect_related_report(self.0.as_ptr(), 0, 0, 0) } {
@@ -163,4 +178,17 @@ impl Drop for Expectation {
         // SAFETY: By the type invariants we own a reference, which goes here.
         unsafe { bindings::nf_ct_expect_put(self.0.as_ptr()) };
     }
+}
+
+/// Reads a pointer of a list of expectations that others may change.
+///
+/// C function: `rcu_dereference`.
+///
+/// # Safety
+///
+/// `pointer` must be valid.
+pub(super) unsafe fn dereference(pointer: *mut *mut hlist_node) -> *mut hlist_node {
+    // SAFETY: By the requirements of this function. Acquire: pairs with the release of
+    // `hlist_add_head_rcu`, behind which the expectation is complete.
+    unsafe { AtomicPtr::from_ptr(pointer) }.load(Ordering::Acquire)
 }

@@ -22,6 +22,8 @@ mod packet;
 pub(crate) mod param;
 mod store;
 pub(crate) mod stream;
+#[cfg(CONFIG_NF_CONNTRACK_ZONES)]
+mod zone;
 
 pub(crate) use self::{
     address::{is_privileged, Address},

@@ -3,6 +3,7 @@
 //! The expectations that a connection has already.
 
 use super::{
+    super::expect::dereference,
     Conn,
     Expectation, //
 };
@@ -10,11 +11,7 @@ use crate::bindings;
 use core::{
     marker::PhantomData,
     num::NonZeroU16,
-    ptr::NonNull,
-    sync::atomic::{
-        AtomicPtr,
-        Ordering, //
-    },
+    ptr::NonNull, //
 };
 use kernel::bindings::hlist_node;
 
@@ -33,19 +30,6 @@ pub(super) struct Pending<'a>(NonNull<bindings::nf_conntrack_expect>, PhantomDat
 ///
 /// The pointer is null or to the `lnode` of an expectation as in [`Pending`].
 pub(super) struct Iter<'a>(*mut hlist_node, PhantomData<&'a ()>);
-
-/// Reads a pointer of a list that others may change.
-///
-/// C function: `rcu_dereference`.
-///
-/// # Safety
-///
-/// `pointer` must be valid.
-unsafe fn dereference(pointer: *mut *mut hlist_node) -> *mut hlist_node {
-    // SAFETY: By the requirements of this function. Acquire: pairs with the release of
-    // `hlist_add_head_rcu`, behind which the expectation is complete.
-    unsafe { AtomicPtr::from_ptr(pointer) }.load(Ordering::Acquire)
-}
 
 /// The expectations of `conn`.
 ///

@@ -165,6 +165,10 @@ impl Expectation {
     ///
     /// C function: `nf_conntrack_tuple_taken`.
     fn is_taken(&self, tuple: &bindings::nf_conntrack_tuple) -> bool {
+        #[cfg(CONFIG_NF_CONNTRACK_ZONES)]
+        if self.is_of_tenant() {
+            return self.is_connected(tuple);
+        }
         // SAFETY: By the type invariants the expectation is valid; its master is that of the packet
         // at hand, so it is valid, too.
         unsafe { bindings::nf_conntrack_tuple_taken(tuple, (*self.as_ptr()).master) != 0 }
