@@ -136,12 +136,18 @@ macro_rules! auto_assign {
 pub(crate) use auto_assign;
 
 /// Where the hooks are: the last stops of a connection's first packet before it is confirmed.
+///
+/// What a bridge delivers to this machine comes to that of IP. What br_netfilter gives to that of IP at
+/// POST_ROUTING comes here first, before NAT, which then sees to the sequence numbers
+/// (`nf_nat_setup_info`).
 // CAST: `NFPROTO_*` are small.
-const HOOKS: [(u8, c_uint); 4] = [
+const HOOKS: [(u8, c_uint); 4 + cfg!(CONFIG_NETFILTER_FAMILY_BRIDGE) as usize] = [
     (bindings::NFPROTO_IPV4 as u8, bindings::NF_INET_LOCAL_IN),
     (bindings::NFPROTO_IPV4 as u8, bindings::NF_INET_POST_ROUTING),
     (bindings::NFPROTO_IPV6 as u8, bindings::NF_INET_LOCAL_IN),
     (bindings::NFPROTO_IPV6 as u8, bindings::NF_INET_POST_ROUTING),
+    #[cfg(CONFIG_NETFILTER_FAMILY_BRIDGE)]
+    (bindings::NFPROTO_BRIDGE as u8, bindings::NF_BR_POST_ROUTING),
 ];
 
 /// Behind all rules, since nft can set a helper in a chain of any priority, but for one as late as the

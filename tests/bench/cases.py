@@ -34,6 +34,7 @@ class Case:
     says: bytes = b""  # what the packet must say afterwards; empty: it must not change
     nat: bool = False
     is_new: bool = False  # the first packet of its connection
+    is_untracked: bool = False  # conntrack does not know it
     question: bytes = b""  # what the other side says before
     what: str = "helper"
 
@@ -133,8 +134,12 @@ def _amanda(version):
 def _hooks():
     for version in (4, 6):
         of = ("ftp", version, FROM_CLIENT, b"", "hook")
-        yield Case(f"new connection gets the helper, IPv{version}", *of, is_new=True)
-        yield Case(f"established one passes the hook, IPv{version}", *of)
+        yield Case(f"new connection gets the helper, IPv{version}", *of, is_new=True, what="hook")
+        yield Case(f"established one passes the hook, IPv{version}", *of, what="hook")
+    of = ("ftp", 4, FROM_CLIENT, b"", "hook")
+    yield Case("new connection gets the helper on a bridge", *of, is_new=True, what="bridge")
+    yield Case("established one passes the hook of a bridge", *of, what="bridge")
+    yield Case("untracked packet passes the hook of a bridge", *of, is_untracked=True, what="bridge")
 
 
 CASES = [*_ftp(4), *_ftp(6), *_ftp_extra(), *_irc(), *_tftp(4), *_tftp(6), *_amanda(4), *_amanda(6)]

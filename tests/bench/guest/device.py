@@ -10,10 +10,10 @@ import struct
 import cases
 
 DEVICE = "/dev/helper_bench"
-CASE = struct.Struct("=16sBBBBBBBBII")
+CASE = struct.Struct("=16sBBBBBBBBB3xII")
 SIDE = struct.Struct("!16s16sHH")
 RESULT = struct.Struct("=QQQQII")
-WHAT = {"helper": 0, "assign": 1, "hook": 2, "threads": 3, "control": 3}
+WHAT = {"helper": 0, "assign": 1, "hook": 2, "bridge": 3, "threads": 4, "control": 4}
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 PROTOCOL = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 SRC_NAT, DST_NAT = 1 << 4, 1 << 5
@@ -44,7 +44,7 @@ def request(case, place, rounds, trace):
     status = SRC_NAT * (case.original[0] != case.reply[1]) | DST_NAT * (case.original[1] != case.reply[0])
     helper = "" if case.what == "control" else case.helper
     head = CASE.pack(helper.encode(), WHAT[case.what], FAMILY[case.version], PROTOCOL[case.protocol],
-                     case.direction, cases.PLACES.index(place), case.is_new, trace, len(case.question), status, rounds)
+                     case.direction, cases.PLACES.index(place), case.is_new, case.is_untracked, trace, len(case.question), status, rounds)
     return head + _side(*case.original) + _side(*case.reply) + case.question + case.payload
 
 

@@ -13,6 +13,7 @@ enum bench_what {
 	BENCH_HELPER,	/* a call of the helper */
 	BENCH_ASSIGN,	/* attaching the helper from a rule's template to a new connection */
 	BENCH_HOOK,	/* the hooks of POST_ROUTING */
+	BENCH_BRIDGE,	/* the same of a bridge, with looking whether there are any */
 	BENCH_THREADS,	/* the helper on two CPUs at once; without a helper a function of our own */
 };
 
@@ -37,6 +38,7 @@ struct bench_case {
 	u8 dir;			/* enum ip_conntrack_dir */
 	u8 place;		/* enum bench_place */
 	u8 is_new;		/* the packet is the first of its connection */
+	u8 is_untracked;	/* the packet is of no connection */
 	u8 trace;		/* record which instructions the last call executes */
 	u8 question_len;	/* of a line that the other side says before each call */
 	u32 status;		/* IPS_SRC_NAT, IPS_DST_NAT */

@@ -66,6 +66,8 @@ struct nf_conn *bench_connection(const struct bench *b)
 	}
 	if (!b->c.is_new)
 		ct->status |= IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED;
+	else if (b->c.l4proto == IPPROTO_TCP)
+		ct->proto.tcp.state = TCP_CONNTRACK_SYN_SENT;
 	return ct;
 }
 

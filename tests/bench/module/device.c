@@ -17,7 +17,7 @@ static int run(struct bench *b)
 	int err;
 
 	b->helper = NULL;
-	if (name[0] && b->c.what != BENCH_HOOK) {
+	if (name[0] && b->c.what != BENCH_HOOK && b->c.what != BENCH_BRIDGE) {
 		rcu_read_lock();
 		b->helper = __nf_conntrack_helper_find(name, b->c.l3num, b->c.l4proto);
 		if (b->helper && !try_module_get(b->helper->me))

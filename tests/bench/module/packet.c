@@ -123,7 +123,9 @@ struct sk_buff *bench_packet(struct bench *b, struct nf_conn *ct, enum ip_conntr
 		kfree_skb(skb);
 		return NULL;
 	}
-	nf_conntrack_get(&ct->ct_general);
-	nf_ct_set(skb, ct, info);
+	if (!b->c.is_untracked) {
+		nf_conntrack_get(&ct->ct_general);
+		nf_ct_set(skb, ct, info);
+	}
 	return skb;
 }
