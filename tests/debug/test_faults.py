@@ -17,6 +17,7 @@ import scripted
 import sessions
 import shell
 from dialogue import Dialogue
+from test_assign_load import hooks_listed
 
 pytestmark = pytest.mark.debug
 needs_failslab = pytest.mark.skipif(not faults.available(), reason="a kernel without failslab")
@@ -167,28 +168,33 @@ def test_no_memory_to_tell_of_it(network, all_modules, way, kind):
         session.goes_on(PORT + 1)
 
 
+def _fail_each(name, file):
+    """Loads the module in the end; returns how many allocations there were to fail."""
+    for number in range(1, 200):
+        with faults.nth_of_this_task(number, "do_one_initcall") as has_failed:
+            try:
+                instances.insert(file)
+                is_there = True
+            except OSError:
+                is_there = False
+            is_over = not has_failed()
+        if is_over:
+            break
+        if is_there:
+            instances.remove(name)
+    assert is_there and is_over
+    return number - 1
+
+
 @needs_failslab
 @pytest.mark.timeout(300)
 def test_no_memory_while_loading(network, clean, kernel_log):
     """Each allocation of each module's own beginning fails once."""
-    kernel_log.allow("the kernel does not register|debugfs")
+    kernel_log.allow("the kernel does not register|debugfs|no room for hooks")
     network.router.run("modprobe nf_nat")
-    failed = {}
-    for name, file in instances.files().items():
-        for number in range(1, 200):
-            with faults.nth_of_this_task(number, "do_one_initcall") as has_failed:
-                try:
-                    instances.insert(file)
-                    is_there = True
-                except OSError:
-                    is_there = False
-                is_over = not has_failed()
-            if is_over:
-                break
-            if is_there:
-                instances.remove(name)
-        assert is_there and is_over
-        failed[name] = number - 1
+    # Of the hooks some are there, when one cannot be registered, and taken out again.
+    with hooks_listed(network.router):
+        failed = {name: _fail_each(name, file) for name, file in instances.files().items()}
     for name in reversed(instances.files()):
         instances.remove(name)
     shell.log.info("allocations that failed while loading: %s", failed)
@@ -197,9 +203,10 @@ def test_no_memory_while_loading(network, clean, kernel_log):
 
 
 @needs_failslab
-def test_no_memory_for_a_namespace(network, all_modules, flow):
-    """Each allocation of a module's for a new network namespace fails once: there is no namespace, or it
-    is whole."""
+def test_no_memory_for_a_namespace(network, all_modules, flow, kernel_log):
+    """Each allocation of a module's for a new network namespace fails once: the namespace is there all
+    the same, without that module's hooks."""
+    kernel_log.allow("no room for hooks")
     outcomes = []
 
     def make():
@@ -219,9 +226,8 @@ def test_no_memory_for_a_namespace(network, all_modules, flow):
     thread.start()
     thread.join()
     shell.log.info("outcomes: %s", outcomes)
-    # Each has four hooks.
-    assert outcomes.count(errno.ENOMEM) >= 4 * len(instances.CONNTRACK)
-    assert set(outcomes) == {errno.ENOMEM, 0} and outcomes[-1] == 0
+    # Each has four hooks at least; the last time nothing failed.
+    assert len(outcomes) > 4 * len(instances.CONNTRACK) and set(outcomes) == {0}
     with Dialogue(flow("plain", assign=None)) as talk:
         talk.active(PORT)
 

@@ -58,6 +58,24 @@ def test_namespaces_come_and_go(clean):
 
 
 @contextlib.contextmanager
+def hooks_listed(host):
+    """Somebody lists a host's hooks all the time: the kernel looks at the records that a module registered."""
+    listing = host.start(["sh", "-c", "while nft list hooks >/dev/null; do :; done"])
+    yield
+    assert not listing.ended(), listing.text()
+    listing.stop()
+
+
+def test_hooks_are_listed_while_it_comes_and_goes(network, clean, flow):
+    flow("plain")
+    with hooks_listed(network.router):
+        for _ in range(20):
+            load()
+            OURS.unload()
+    assert OUR_HOOK not in hooks(network.router)
+
+
+@contextlib.contextmanager
 def no_modprobe_conf():
     aside = Path("/tmp") / MODPROBE_CONF.name
     aside.write_bytes(MODPROBE_CONF.read_bytes())
