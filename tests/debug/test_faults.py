@@ -187,7 +187,7 @@ def _fail_each(name, file):
 
 
 @needs_failslab
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_no_memory_while_loading(network, clean, kernel_log):
     """Each allocation of each module's own beginning fails once."""
     kernel_log.allow("the kernel does not register|debugfs|no room for hooks")
