@@ -5,50 +5,53 @@
 //! A backup server asks a machine over UDP for its backup; the reply says on which TCP ports that
 //! machine waits for the server. The helper lets the firewall know these as RELATED.
 
-#[path = "rust/bindings/mod.rs"]
-mod bindings;
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "rust/netfilter/mod.rs"]
-mod netfilter;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-#[path = "rust/proto/mod.rs"]
-mod proto;
+/// The protocol core, with this protocol.
+// Not all of it is for the kernel.
+#[allow(dead_code, unreachable_pub)]
+#[path = "rust/proto"]
+mod proto {
+    pub use ip_conntrack_core::proto::*;
+
+    pub mod amanda;
+}
+
+// For the NAT half.
+pub use proto::amanda::{
+    emit,
+    Announcement, //
+};
 
 use core::sync::atomic::Ordering;
-use kernel::prelude::*;
-use netfilter::{
-    announce::{
-        announce,
-        Announcer,
-        Decision,
-        Plan,
-        Refusal, //
+use ip_conntrack_core::{
+    auto_assign, helper_module, module_param,
+    netfilter::{
+        announce::{
+            announce,
+            Announcer,
+            Decision,
+            Plan,
+            Refusal, //
+        },
+        count,
+        param::SECONDS_MAX,
+        Conn,
+        ExpectPolicy,
+        Helper,
+        L4Proto,
+        Outcome,
+        Packet,
+        Slot,
+        Verdict, //
     },
-    assign::auto_assign,
-    nat::{
-        self,
-        Slot, //
-    },
-    param::{
-        module_param,
-        SECONDS_MAX, //
-    },
-    Conn,
-    ExpectPolicy,
-    Helper,
-    HelperModule,
-    L4Proto,
-    Outcome,
-    Packet,
-    Verdict, //
 };
+use kernel::prelude::*;
 use proto::{
     amanda,
     Direction, //
 };
 
-module! {
-    type: HelperModule<Amanda>,
+helper_module! {
+    helper: Amanda,
     name: "ip_conntrack_amanda",
     authors: ["The ip_conntrack in Rust developers"],
     description: "Amanda connection tracking helper, in Rust (replaces nf_conntrack_amanda)",
@@ -63,7 +66,8 @@ module_param!(
     "Seconds for which a connection is kept after a reply, as the next can take long (default: 300)"
 );
 
-nat::export_slot!(ip_nat_amanda_hook, amanda::Announcement);
+/// Where the NAT half is, while it is loaded.
+pub static NAT: Slot<amanda::Announcement> = Slot::new(&COUNTS);
 
 struct Amanda;
 
@@ -74,6 +78,10 @@ impl Helper for Amanda {
     // Nothing needs to be remembered.
     type State = ();
     const INITIAL: () = ();
+
+    fn counts() -> &'static count::Conntrack {
+        &COUNTS
+    }
 
     fn policy() -> ExpectPolicy {
         ExpectPolicy {
@@ -134,7 +142,7 @@ impl Announcer for Amanda {
     type Found = amanda::Announcement;
 
     fn nat_half() -> &'static Slot<amanda::Announcement> {
-        &ip_nat_amanda_hook
+        &NAT
     }
 
     /// Expects one of the TCP connections: from the backup server to the machine that is backed up.

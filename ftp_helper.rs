@@ -5,64 +5,65 @@
 //! Finds in the control connection where a data connection will go to (`PORT`, `EPRT` and the
 //! replies 227 and 229), so that the firewall knows it as RELATED.
 
-#[path = "rust/bindings/mod.rs"]
-mod bindings;
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "rust/netfilter/mod.rs"]
-mod netfilter;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-#[path = "rust/proto/mod.rs"]
-mod proto;
+/// The protocol core, with this protocol.
+// Not all of it is for the kernel.
+#[allow(dead_code, unreachable_pub)]
+#[path = "rust/proto"]
+mod proto {
+    pub use ip_conntrack_core::proto::*;
+
+    pub mod ftp;
+}
+
+// For the NAT half.
+pub use proto::ftp::{
+    emit,
+    Announcement,
+    Kind, //
+};
 
 use core::sync::atomic::Ordering;
-use kernel::prelude::*;
-use netfilter::{
-    announce::{
-        Announcer,
-        Decision,
-        Plan,
-        Refusal,
-        Target, //
+use ip_conntrack_core::{
+    auto_assign, counters, helper_module, module_param,
+    netfilter::{
+        announce::{
+            Announcer,
+            Decision,
+            Plan,
+            Refusal,
+            Target, //
+        },
+        assign::PickUp,
+        count::{
+            self,
+            Counters, //
+        },
+        is_privileged,
+        stream::{
+            self,
+            LineCounters,
+            LineHelper,
+            Lines,
+            Store, //
+        },
+        Conn,
+        ExpectPolicy,
+        Helper,
+        L4Proto,
+        Outcome,
+        Packet,
+        Slot,
+        Verdict, //
     },
-    assign::{
-        auto_assign,
-        PickUp, //
-    },
-    count::{
-        counters,
-        Counters, //
-    },
-    is_privileged,
-    nat::{
-        self,
-        Slot, //
-    },
-    param::module_param,
-    stream::{
-        self,
-        LineCounters,
-        LineHelper,
-        Store, //
-    },
-    Conn,
-    ExpectPolicy,
-    Helper,
-    HelperModule,
-    L4Proto,
-    Outcome,
-    Packet,
-    Verdict, //
 };
+use kernel::prelude::*;
 use proto::{
-    ftp::{
-        self,
-        Kind, //
-    },
+    ftp,
     stream::LineSession, //
 };
 
-module! {
-    type: HelperModule<Ftp>,
+helper_module! {
+    helper: Ftp,
     name: "ip_conntrack_ftp",
     authors: ["The ip_conntrack in Rust developers"],
     description: "FTP connection tracking helper, in Rust (replaces nf_conntrack_ftp)",
@@ -103,7 +104,8 @@ counters! {
     too_many,
 }
 
-nat::export_slot!(ip_nat_ftp_hook, ftp::Announcement);
+/// Where the NAT half is, while it is loaded.
+pub static NAT: Slot<ftp::Announcement> = Slot::new(&COUNTS);
 
 struct Ftp;
 
@@ -115,6 +117,10 @@ impl Helper for Ftp {
     // It is only the value to begin with.
     #[allow(clippy::declare_interior_mutable_const)]
     const INITIAL: ftp::Session = ftp::Session::NEW;
+
+    fn counts() -> &'static count::Conntrack {
+        &COUNTS
+    }
 
     fn counters() -> Counters {
         COUNTERS
@@ -155,7 +161,7 @@ impl Announcer for Ftp {
     type Found = ftp::Announcement;
 
     fn nat_half() -> &'static Slot<ftp::Announcement> {
-        &ip_nat_ftp_hook
+        &NAT
     }
 
     fn is_announcement(found: &ftp::Announcement) -> bool {
@@ -260,15 +266,16 @@ fn target(
 }
 
 impl LineHelper for Ftp {
-    fn line_counters() -> LineCounters {
-        LineCounters {
+    fn lines() -> &'static Lines {
+        static LINES: Lines = Lines::new(LineCounters {
             foreign: &FOREIGN,
             encrypted: &encrypted,
             held: &held,
             kept: &kept,
             gave_up: &gave_up,
             too_many: &too_many,
-        }
+        });
+        &LINES
     }
 }
 

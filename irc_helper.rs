@@ -5,61 +5,64 @@
 //! Clients of an IRC server offer each other connections through it (DCC). The helper finds the
 //! offers of the client behind the firewall and lets the firewall know what follows as RELATED.
 
-#[path = "rust/bindings/mod.rs"]
-mod bindings;
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "rust/netfilter/mod.rs"]
-mod netfilter;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-#[path = "rust/proto/mod.rs"]
-mod proto;
+/// The protocol core, with this protocol.
+// Not all of it is for the kernel.
+#[allow(dead_code, unreachable_pub)]
+#[path = "rust/proto"]
+mod proto {
+    pub use ip_conntrack_core::proto::*;
+
+    pub mod irc;
+}
+
+// For the NAT half.
+pub use proto::irc::{
+    emit,
+    Announcement, //
+};
 
 use core::sync::atomic::Ordering;
-use kernel::prelude::*;
-use netfilter::{
-    announce::{
-        Announcer,
-        Decision,
-        Plan,
-        Refusal, //
+use ip_conntrack_core::{
+    auto_assign, counters, helper_module, module_param,
+    netfilter::{
+        announce::{
+            Announcer,
+            Decision,
+            Plan,
+            Refusal, //
+        },
+        count::{
+            self,
+            Counters, //
+        },
+        is_privileged,
+        param::SECONDS_MAX,
+        stream::{
+            self,
+            LineCounters,
+            LineHelper,
+            Lines,
+            Store, //
+        },
+        Conn,
+        ExpectPolicy,
+        Helper,
+        L4Proto,
+        Outcome,
+        Packet,
+        Slot,
+        Verdict, //
     },
-    assign::auto_assign,
-    count::{
-        counters,
-        Counters, //
-    },
-    is_privileged,
-    nat::{
-        self,
-        Slot, //
-    },
-    param::{
-        module_param,
-        SECONDS_MAX, //
-    },
-    stream::{
-        self,
-        LineCounters,
-        LineHelper,
-        Store, //
-    },
-    Conn,
-    ExpectPolicy,
-    Helper,
-    HelperModule,
-    L4Proto,
-    Outcome,
-    Packet,
-    Verdict, //
 };
+use kernel::prelude::*;
 use proto::{
     irc,
     stream::LineSession,
     Direction, //
 };
 
-module! {
-    type: HelperModule<Irc>,
+helper_module! {
+    helper: Irc,
     name: "ip_conntrack_irc",
     authors: ["The ip_conntrack in Rust developers"],
     description: "IRC (DCC) connection tracking helper, in Rust (replaces nf_conntrack_irc)",
@@ -105,7 +108,8 @@ counters! {
     too_many,
 }
 
-nat::export_slot!(ip_nat_irc_hook, irc::Announcement);
+/// Where the NAT half is, while it is loaded.
+pub static NAT: Slot<irc::Announcement> = Slot::new(&COUNTS);
 
 struct Irc;
 
@@ -117,6 +121,10 @@ impl Helper for Irc {
     // It is only the value to begin with.
     #[allow(clippy::declare_interior_mutable_const)]
     const INITIAL: irc::Session = irc::Session::NEW;
+
+    fn counts() -> &'static count::Conntrack {
+        &COUNTS
+    }
 
     fn counters() -> Counters {
         COUNTERS
@@ -152,7 +160,7 @@ impl Announcer for Irc {
     type Found = irc::Announcement;
 
     fn nat_half() -> &'static Slot<irc::Announcement> {
-        &ip_nat_irc_hook
+        &NAT
     }
 
     fn is_announcement(found: &irc::Announcement) -> bool {
@@ -212,15 +220,16 @@ static PRIVILEGED_PORT: Refusal = Refusal::logged(
 );
 
 impl LineHelper for Irc {
-    fn line_counters() -> LineCounters {
-        LineCounters {
+    fn lines() -> &'static Lines {
+        static LINES: Lines = Lines::new(LineCounters {
             foreign: &FOREIGN,
             encrypted: &encrypted,
             held: &held,
             kept: &kept,
             gave_up: &gave_up,
             too_many: &too_many,
-        }
+        });
+        &LINES
     }
 }
 

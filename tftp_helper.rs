@@ -5,50 +5,49 @@
 //! A request goes to the server's well-known port, and the transfer comes back from another one.
 //! The helper lets the firewall know that as RELATED.
 
-#[path = "rust/bindings/mod.rs"]
-mod bindings;
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "rust/netfilter/mod.rs"]
-mod netfilter;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-#[path = "rust/proto/mod.rs"]
-mod proto;
+/// The protocol core, with this protocol.
+// Not all of it is for the kernel.
+#[allow(dead_code, unreachable_pub)]
+#[path = "rust/proto"]
+mod proto {
+    pub use ip_conntrack_core::proto::*;
+
+    pub mod tftp;
+}
 
 use core::num::NonZeroU16;
-use kernel::prelude::*;
-use netfilter::{
-    announce::{
-        announce,
-        Announcer,
-        Decision,
-        Plan,
-        Refusal, //
+use ip_conntrack_core::{
+    auto_assign, counters, helper_module,
+    netfilter::{
+        announce::{
+            announce,
+            Announcer,
+            Decision,
+            Plan,
+            Refusal, //
+        },
+        count::{
+            self,
+            Counters, //
+        },
+        Conn,
+        ExpectPolicy,
+        Helper,
+        L4Proto,
+        Packet,
+        Slot,
+        Verdict, //
     },
-    assign::auto_assign,
-    count::{
-        counters,
-        Counters, //
-    },
-    nat::{
-        self,
-        Slot, //
-    },
-    Conn,
-    ExpectPolicy,
-    Helper,
-    HelperModule,
-    L4Proto,
-    Packet,
-    Verdict, //
 };
+use kernel::prelude::*;
 use proto::{
     tftp,
     Direction,
     Reject, //
 };
 
-module! {
-    type: HelperModule<Tftp>,
+helper_module! {
+    helper: Tftp,
     name: "ip_conntrack_tftp",
     authors: ["The ip_conntrack in Rust developers"],
     description: "TFTP connection tracking helper, in Rust (replaces nf_conntrack_tftp)",
@@ -63,7 +62,8 @@ counters! {
 }
 
 // NAT needs to know nothing of the request.
-nat::export_slot!(ip_nat_tftp_hook, ());
+/// Where the NAT half is, while it is loaded.
+pub static NAT: Slot<()> = Slot::new(&COUNTS);
 
 struct Tftp;
 
@@ -74,6 +74,10 @@ impl Helper for Tftp {
     // Nothing needs to be remembered.
     type State = ();
     const INITIAL: () = ();
+
+    fn counts() -> &'static count::Conntrack {
+        &COUNTS
+    }
 
     fn counters() -> Counters {
         COUNTERS
@@ -152,7 +156,7 @@ impl Announcer for Tftp {
     type Found = ();
 
     fn nat_half() -> &'static Slot<()> {
-        &ip_nat_tftp_hook
+        &NAT
     }
 
     /// Expects the transfer: from the server, from any port, to where the request came from.

@@ -4,40 +4,32 @@
 //!
 //! Rewrites what `ip_conntrack_ftp` found so that the other side of the NAT can connect to it.
 
-#[path = "../rust/bindings/mod.rs"]
-mod bindings;
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "../rust/netfilter/mod.rs"]
-mod netfilter;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-#[path = "../rust/proto/mod.rs"]
-mod proto;
-
 use core::num::NonZeroU16;
-use kernel::prelude::*;
-use netfilter::{
-    count,
-    nat::{
-        self,
-        NatHelper,
+use ip_conntrack_core::{
+    netfilter::{
+        count,
+        Conn,
+        Outcome,
+        Packet,
         Slot, //
     },
-    Conn,
+    proto::Text, //
+};
+use ip_conntrack_ftp::{
+    emit,
+    Announcement,
+    Kind, //
+};
+use ip_nat_core::{
+    nat_helper_module,
+    rewrite_tcp,
     Expectation,
-    NatModule,
-    Outcome,
-    Packet, //
+    NatHelper, //
 };
-use proto::{
-    ftp::{
-        self,
-        Kind, //
-    },
-    Text, //
-};
+use kernel::prelude::*;
 
-module! {
-    type: NatModule<NatFtp>,
+nat_helper_module! {
+    helper: NatFtp,
     name: "ip_nat_ftp",
     authors: ["The ip_conntrack in Rust developers"],
     description: "FTP NAT helper, in Rust (replaces nf_nat_ftp)",
@@ -49,19 +41,23 @@ struct NatFtp;
 impl NatHelper for NatFtp {
     const NAME: &'static CStr = c"ip_nat_ftp";
 
-    type Announcement = ftp::Announcement;
+    type Announcement = Announcement;
 
     fn slot() -> &'static Slot<Self::Announcement> {
-        nat::import_slot!(ip_nat_ftp_hook, ftp::Announcement)
+        &ip_conntrack_ftp::NAT
+    }
+
+    fn counts() -> &'static count::Nat {
+        &COUNTS
     }
 
     fn nat(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
         at: usize,
-        found: ftp::Announcement,
+        found: &Announcement,
         wanted: NonZeroU16,
-        expectation: &Expectation,
+        expectation: Expectation<'_>,
     ) -> Outcome {
         // The data connection comes from where this packet goes to.
         let opener = conn.direction().opposite();
@@ -78,7 +74,7 @@ impl NatHelper for NatFtp {
         };
         let port = match port {
             Ok(port) => port,
-            Err(error) => return count::refused(error, *conn),
+            Err(error) => return COUNTS.refused(error, *conn),
         };
         expectation.keep_if_rewritten(Self::rename(packet, conn, at, found, port))
     }
@@ -87,15 +83,15 @@ impl NatHelper for NatFtp {
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
         at: usize,
-        found: ftp::Announcement,
+        found: &Announcement,
         port: NonZeroU16,
     ) -> Outcome {
         // The address that the receiver of this packet knows the sender by.
         let address = conn.destination(conn.direction().opposite());
         let mut text = Text::new();
-        let Some(text) = ftp::emit(found.kind, address, port, &mut text) else {
+        let Some(text) = emit(found.kind, address, port, &mut text) else {
             return Outcome::Refused;
         };
-        packet.rewrite_tcp(conn, at, found.span.len(), text, port)
+        rewrite_tcp(packet, conn, &COUNTS, at, found.span.len(), text, port)
     }
 }

@@ -5,38 +5,34 @@
 //! Rewrites what `ip_conntrack_irc` found so that the other client can connect to it, or knows the
 //! port again.
 
-#[path = "../rust/bindings/mod.rs"]
-mod bindings;
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "../rust/netfilter/mod.rs"]
-mod netfilter;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-#[path = "../rust/proto/mod.rs"]
-mod proto;
-
 use core::num::NonZeroU16;
-use kernel::prelude::*;
-use netfilter::{
-    count,
-    nat::{
-        self,
-        NatHelper,
+use ip_conntrack_core::{
+    netfilter::{
+        count,
+        Conn,
+        Outcome,
+        Packet,
         Slot, //
     },
-    Conn,
+    proto::{
+        Direction,
+        Text, //
+    }, //
+};
+use ip_conntrack_irc::{
+    emit,
+    Announcement, //
+};
+use ip_nat_core::{
+    nat_helper_module,
+    rewrite_tcp,
     Expectation,
-    NatModule,
-    Outcome,
-    Packet, //
+    NatHelper, //
 };
-use proto::{
-    irc,
-    Direction,
-    Text, //
-};
+use kernel::prelude::*;
 
-module! {
-    type: NatModule<NatIrc>,
+nat_helper_module! {
+    helper: NatIrc,
     name: "ip_nat_irc",
     authors: ["The ip_conntrack in Rust developers"],
     description: "IRC (DCC) NAT helper, in Rust (replaces nf_nat_irc)",
@@ -48,24 +44,28 @@ struct NatIrc;
 impl NatHelper for NatIrc {
     const NAME: &'static CStr = c"ip_nat_irc";
 
-    type Announcement = irc::Announcement;
+    type Announcement = Announcement;
 
     fn slot() -> &'static Slot<Self::Announcement> {
-        nat::import_slot!(ip_nat_irc_hook, irc::Announcement)
+        &ip_conntrack_irc::NAT
+    }
+
+    fn counts() -> &'static count::Nat {
+        &COUNTS
     }
 
     fn nat(
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
         at: usize,
-        found: irc::Announcement,
+        found: &Announcement,
         wanted: NonZeroU16,
-        expectation: &Expectation,
+        expectation: Expectation<'_>,
     ) -> Outcome {
         expectation.follow_master(Direction::Reply, found.port.get());
         let port = match expectation.register_on_free_port(wanted, conn) {
             Ok(port) => port,
-            Err(error) => return count::refused(error, *conn),
+            Err(error) => return COUNTS.refused(error, *conn),
         };
         expectation.keep_if_rewritten(Self::rename(packet, conn, at, found, port))
     }
@@ -74,13 +74,13 @@ impl NatHelper for NatIrc {
         packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
         at: usize,
-        found: irc::Announcement,
+        found: &Announcement,
         port: NonZeroU16,
     ) -> Outcome {
         // The client as the server knows it.
         let address = conn.destination(Direction::Reply);
         let mut text = Text::new();
-        let text = irc::emit(found.kind, address, port, &mut text);
-        packet.rewrite_tcp(conn, at, found.span.len(), text, port)
+        let text = emit(found.kind, address, port, &mut text);
+        rewrite_tcp(packet, conn, &COUNTS, at, found.span.len(), text, port)
     }
 }

@@ -5,34 +5,26 @@
 //! The text names no address, so nothing is rewritten: the transfer is translated as the request
 //! was.
 
-#[path = "../rust/bindings/mod.rs"]
-mod bindings;
-#[allow(dead_code, unused_imports, unused_macros)]
-#[path = "../rust/netfilter/mod.rs"]
-mod netfilter;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-#[path = "../rust/proto/mod.rs"]
-mod proto;
-
 use core::num::NonZeroU16;
-use kernel::prelude::*;
-use netfilter::{
-    count,
-    nat::{
-        self,
-        NatHelper,
+use ip_conntrack_core::{
+    netfilter::{
+        count,
+        Conn,
+        Outcome,
+        Packet,
         Slot, //
     },
-    Conn,
-    Expectation,
-    NatModule,
-    Outcome,
-    Packet, //
+    proto::Direction, //
 };
-use proto::Direction;
+use ip_nat_core::{
+    nat_helper_module,
+    Expectation,
+    NatHelper, //
+};
+use kernel::prelude::*;
 
-module! {
-    type: NatModule<NatTftp>,
+nat_helper_module! {
+    helper: NatTftp,
     name: "ip_nat_tftp",
     authors: ["The ip_conntrack in Rust developers"],
     description: "TFTP NAT helper, in Rust (replaces nf_nat_tftp)",
@@ -47,16 +39,20 @@ impl NatHelper for NatTftp {
     type Announcement = ();
 
     fn slot() -> &'static Slot<Self::Announcement> {
-        nat::import_slot!(ip_nat_tftp_hook, ())
+        &ip_conntrack_tftp::NAT
+    }
+
+    fn counts() -> &'static count::Nat {
+        &COUNTS
     }
 
     fn nat(
         _packet: &mut Packet<'_>,
         conn: &Conn<'_, ()>,
         _at: usize,
-        _found: (),
+        _found: &(),
         _wanted: NonZeroU16,
-        expectation: &Expectation,
+        expectation: Expectation<'_>,
     ) -> Outcome {
         let port = conn.source_port(Direction::Original);
         expectation.follow_master(Direction::Reply, port);
@@ -64,7 +60,7 @@ impl NatHelper for NatTftp {
         // transfer fails.
         match expectation.register() {
             Ok(()) => Outcome::Unchanged,
-            Err(error) => count::refused(error, *conn),
+            Err(error) => COUNTS.refused(error, *conn),
         }
     }
 }

@@ -14,10 +14,10 @@ use core::{
 };
 
 /// The first port that needs no privilege.
-pub(super) const FIRST_UNPRIVILEGED: u16 = 1024;
+pub const FIRST_UNPRIVILEGED: u16 = 1024;
 
 /// Whether only a privileged process may wait on `port`.
-pub(crate) fn is_privileged(port: NonZeroU16) -> bool {
+pub fn is_privileged(port: NonZeroU16) -> bool {
     port.get() < FIRST_UNPRIVILEGED
 }
 
@@ -31,7 +31,7 @@ pub(super) fn is_ipv4(l3num: u16) -> bool {
 ///
 /// Reading and copying it costs more than most of what is done with it, so it stays there.
 #[derive(Clone, Copy)]
-pub(crate) struct Address<'a> {
+pub struct Address<'a> {
     addr: &'a bindings::nf_inet_addr,
     /// Conntrack tracks IPv4 and IPv6 only; whatever is not the one is the other.
     is_ipv4: bool,
@@ -49,13 +49,13 @@ impl<'a> Address<'a> {
 
     /// Whether it is one of IPv4.
     #[inline]
-    pub(crate) fn is_ipv4(self) -> bool {
+    pub fn is_ipv4(self) -> bool {
         self.is_ipv4
     }
 
     /// The address.
     #[inline]
-    pub(crate) fn get(self) -> IpAddr {
+    pub fn get(self) -> IpAddr {
         if self.is_ipv4 {
             // SAFETY: Each field of the union is made of plain integers, and the union is
             // initialised in full: conntrack clears the rest of it behind a shorter address.
@@ -68,7 +68,7 @@ impl<'a> Address<'a> {
 
     /// Whether it is `other`.
     #[inline]
-    pub(crate) fn is(self, other: &IpAddr) -> bool {
+    pub fn is(self, other: &IpAddr) -> bool {
         match other {
             IpAddr::V4(other) => {
                 // SAFETY: As in `get`.

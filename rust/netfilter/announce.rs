@@ -7,11 +7,8 @@
 //! to have remembered what the other side was told.
 
 use super::{
-    count::{
-        self,
-        Counter, //
-    },
-    nat::Slot,
+    count::Counter,
+    slot::Slot,
     Conn,
     Expectation,
     Helper,
@@ -27,7 +24,7 @@ use core::{
 use kernel::prelude::*;
 
 /// A helper, and what it makes of announcements.
-pub(crate) trait Announcer: Helper {
+pub trait Announcer: Helper {
     /// What is found in a packet.
     type Found: Copy + 'static;
 
@@ -52,7 +49,7 @@ pub(crate) trait Announcer: Helper {
 }
 
 /// What to do about something found.
-pub(crate) enum Decision {
+pub enum Decision {
     /// Expect a connection.
     Expect(Plan),
     /// Nothing is expected; a NAT half has the packet name this port.
@@ -62,25 +59,25 @@ pub(crate) enum Decision {
 }
 
 /// A connection to expect.
-pub(crate) struct Plan {
+pub struct Plan {
     /// The direction of its master in which it is opened.
-    pub(crate) opener: Direction,
+    pub opener: Direction,
     /// Its protocol.
-    pub(crate) protocol: L4Proto,
+    pub protocol: L4Proto,
     /// Where its announcer waits for it.
-    pub(crate) port: NonZeroU16,
+    pub port: NonZeroU16,
     /// What the other side is told if that port can be had there.
-    pub(crate) wanted: NonZeroU16,
+    pub wanted: NonZeroU16,
     /// Whether it may come from anybody, and not only from the other side.
-    pub(crate) is_for_anybody: bool,
+    pub is_for_anybody: bool,
     /// Where it goes to.
-    pub(crate) to: Target,
+    pub to: Target,
 }
 
 impl Plan {
     /// From the side that sends in direction `opener`, from any port, to `port` of the other side.
     #[inline]
-    pub(crate) fn new(opener: Direction, protocol: L4Proto, port: NonZeroU16) -> Self {
+    pub fn new(opener: Direction, protocol: L4Proto, port: NonZeroU16) -> Self {
         Self {
             opener,
             protocol,
@@ -108,7 +105,7 @@ impl Plan {
 
 /// Where an expected connection goes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
+pub enum Target {
     /// To the announcer, at the port that a NAT half tells the other side.
     Announcer,
     /// To the announcer, at the port announced: nobody is told another one.
@@ -118,14 +115,14 @@ pub(crate) enum Target {
 }
 
 /// Why nothing is expected.
-pub(crate) struct Refusal {
+pub struct Refusal {
     counter: &'static Counter,
     what: Option<&'static CStr>,
 }
 
 impl Refusal {
     /// One that is counted.
-    pub(crate) const fn silent(counter: &'static Counter) -> Self {
+    pub const fn silent(counter: &'static Counter) -> Self {
         Self {
             counter,
             what: None,
@@ -133,7 +130,7 @@ impl Refusal {
     }
 
     /// One that is counted, and of which the log says `what`.
-    pub(crate) const fn logged(counter: &'static Counter, what: &'static CStr) -> Self {
+    pub const fn logged(counter: &'static Counter, what: &'static CStr) -> Self {
         Self {
             counter,
             what: Some(what),
@@ -152,7 +149,7 @@ impl Refusal {
 
 /// Does what is to be done about `found`, which begins at offset `at` of the packet.
 #[inline]
-pub(crate) fn announce<H: Announcer>(
+pub fn announce<H: Announcer>(
     packet: &mut Packet<'_>,
     conn: &Conn<'_, H::State>,
     found: &H::Found,
@@ -160,7 +157,7 @@ pub(crate) fn announce<H: Announcer>(
     seq: u32,
 ) -> Outcome {
     if H::is_announcement(found) {
-        count::conntrack::announced.count();
+        H::counts().announced.count();
     }
     let plan = match H::decide(conn, found, seq) {
         Ok(Decision::Expect(plan)) => plan,
@@ -173,7 +170,7 @@ pub(crate) fn announce<H: Announcer>(
     };
     let Some(expectation) = plan.expectation(conn) else {
         // What was announced will fail; its master goes on.
-        count::conntrack::no_memory.count();
+        H::counts().no_memory.count();
         return Outcome::Refused;
     };
     if conn.is_natted() {
@@ -182,14 +179,14 @@ pub(crate) fn announce<H: Announcer>(
             Target::Announcer => half
                 .nat(packet, conn, at, found, plan.wanted, &expectation)
                 .inspect(|&outcome| H::remember(conn, found, seq, outcome)),
-            Target::Untold => half.expect_at(packet, conn, plan.opener, plan.port, &expectation),
+            Target::Untold => half.expect_at(conn, plan.opener, plan.port, &expectation),
             Target::Elsewhere(_) => None,
         };
         if let Some(outcome) = outcome {
             return outcome;
         }
     }
-    count::registered(expectation.register(), *conn)
+    H::counts().registered(expectation.register(), *conn)
 }
 
 /// See [`Decision::Rename`].

@@ -6,6 +6,10 @@
 //! settled and the connection is not confirmed yet; its helper is called first right after. It
 //! acts only where conntrack has been already and never turns it on. An explicit choice
 //! (`-j CT --helper`, nft `ct helper set`, `NOTRACK`) was made earlier, and wins.
+//!
+//! There is one hook for all helpers, in place while any of them wants connections. Which of them gets a
+//! connection says [`PORTS`], a table by protocol and port that is read under RCU and changed under
+//! [`USERS`]. So a packet pays the same however many helpers there are.
 
 use super::{
     count,
@@ -14,13 +18,21 @@ use super::{
         Registration, //
     },
     param::Ports,
+    per_net::{
+        OfNet,
+        PerNet, //
+    },
     Helper,
     Packet, //
 };
 use crate::bindings;
 use core::{
-    marker::PhantomData,
-    ptr,
+    array,
+    mem::MaybeUninit,
+    ptr::{
+        self,
+        NonNull, //
+    },
     sync::atomic::{
         AtomicBool,
         AtomicPtr,
@@ -32,77 +44,37 @@ use core::{
 use kernel::{
     alloc::flags::GFP_KERNEL,
     bindings::{
-        callback_head,
-        list_head,
         net,
-        pernet_operations,
-        register_pernet_subsys,
-        sk_buff,
-        unregister_pernet_subsys, //
+        sk_buff, //
     },
-    error::to_result,
     ffi::{
         c_int,
         c_uint,
         c_void, //
     },
     prelude::*,
-    types::Opaque, //
+    sync::global_lock, //
 };
 
-/// A helper that is attached to new connections to its ports; see [`auto_assign!`].
-pub(crate) trait AutoAssign: Helper {
+/// A helper that is attached to new connections to its ports; see [`auto_assign!`](crate::auto_assign).
+pub trait AutoAssign: Helper {
     /// The ports of the server that make a connection one of the helper's.
     fn ports() -> &'static Ports;
 
     /// Whether it is to be attached at all.
     fn is_wanted() -> bool;
-
-    /// A static of the module, for nothing else.
-    fn shared() -> &'static Shared;
 }
 
 /// Whether a connection of TCP that conntrack first sees in its middle gets the helper. `packet` is the one
 /// that it is seen by, from the client.
-pub(crate) type PickUp = fn(packet: &Packet<'_>) -> bool;
-
-/// What the kernel's callbacks, which get no pointer of ours, find in a static.
-///
-/// # Invariants
-///
-/// While an [`Assignment`] exists, `helper` is null or the registered helper, `hooks` points to the
-/// records of [`HOOKS`]`.len()` hooks, and each namespace has an [`OfNet`] under the number `id`.
-pub(crate) struct Shared {
-    helper: AtomicPtr<bindings::nf_conntrack_helper>,
-    hooks: AtomicPtr<bindings::nf_hook_ops>,
-    id: AtomicU32,
-    /// Whether the log spoke of a namespace without room for hooks.
-    said: AtomicBool,
-}
-
-/// What is kept for each namespace; all zero when it begins.
-struct OfNet {
-    /// Whether the hooks are in place there.
-    is_hooked: AtomicBool,
-}
-
-impl Shared {
-    /// Empty, for the static.
-    pub(crate) const fn new() -> Self {
-        Self {
-            helper: AtomicPtr::new(ptr::null_mut()),
-            hooks: AtomicPtr::new(ptr::null_mut()),
-            id: AtomicU32::new(0),
-            said: AtomicBool::new(false),
-        }
-    }
-}
+pub type PickUp = fn(packet: &Packet<'_>) -> bool;
 
 /// Declares the parameters `ports` and `auto_assign` of a helper's module, and implements
 /// [`AutoAssign`] with them.
+#[macro_export]
 macro_rules! auto_assign {
     ($helper:ty, ports = $default:literal, $whose:literal) => {
-        $crate::netfilter::param::module_param!(
+        $crate::module_param!(
             ports: ports = $default,
             0o444,
             concat!(
@@ -110,7 +82,7 @@ macro_rules! auto_assign {
                 stringify!($default), ")"
             )
         );
-        $crate::netfilter::param::module_param!(
+        $crate::module_param!(
             auto_assign: bool = true,
             0o444,
             "Attach the helper to new connections to ports; off: only where a rule says so (default: on)"
@@ -124,186 +96,270 @@ macro_rules! auto_assign {
             fn is_wanted() -> bool {
                 auto_assign.load(::core::sync::atomic::Ordering::Relaxed)
             }
-
-            fn shared() -> &'static $crate::netfilter::assign::Shared {
-                static SHARED: $crate::netfilter::assign::Shared =
-                    $crate::netfilter::assign::Shared::new();
-                &SHARED
-            }
         }
     };
 }
-pub(crate) use auto_assign;
 
-/// Where the hooks are: the last stops of a connection's first packet before it is confirmed.
-///
-/// What a bridge delivers to this machine comes to that of IP. What br_netfilter gives to that of IP at
-/// POST_ROUTING comes here first, before NAT, which then sees to the sequence numbers
-/// (`nf_nat_setup_info`).
-// CAST: `NFPROTO_*` are small.
-const HOOKS: [(u8, c_uint); 4 + cfg!(CONFIG_NETFILTER_FAMILY_BRIDGE) as usize] = [
-    (bindings::NFPROTO_IPV4 as u8, bindings::NF_INET_LOCAL_IN),
-    (bindings::NFPROTO_IPV4 as u8, bindings::NF_INET_POST_ROUTING),
-    (bindings::NFPROTO_IPV6 as u8, bindings::NF_INET_LOCAL_IN),
-    (bindings::NFPROTO_IPV6 as u8, bindings::NF_INET_POST_ROUTING),
-    #[cfg(CONFIG_NETFILTER_FAMILY_BRIDGE)]
-    (bindings::NFPROTO_BRIDGE as u8, bindings::NF_BR_POST_ROUTING),
-];
-
-/// Behind all rules, since nft can set a helper in a chain of any priority, but for one as late as the
-/// two that follow: the SYN proxy, and the confirmation, which calls the helper.
-const PRIORITY: c_int = bindings::NF_IP_PRI_CONNTRACK_CONFIRM - 2;
-
-/// Keeps the hooks in place, in all network namespaces.
-///
-/// # Invariants
-///
-/// `pernet` is registered, and `hooks` in each namespace that has room for them.
-pub(crate) struct Assignment<H: AutoAssign> {
-    pernet: KBox<Opaque<pernet_operations>>,
-    _hooks: KBox<[bindings::nf_hook_ops; HOOKS.len()]>,
-    _helper: PhantomData<H>,
+/// A port of a helper, in one of the lists of [`PORTS`].
+struct Entry {
+    /// The next of the list; null for none.
+    next: AtomicPtr<Entry>,
+    key: Key,
+    candidate: Candidate,
 }
 
-// SAFETY: Nothing of it is touched by us while it is registered.
-unsafe impl<H: AutoAssign> Send for Assignment<H> {}
-// SAFETY: As above.
-unsafe impl<H: AutoAssign> Sync for Assignment<H> {}
+/// A helper that wants connections.
+#[derive(Clone, Copy)]
+struct Candidate {
+    helper: *mut bindings::nf_conntrack_helper,
+    pick_up: Option<PickUp>,
+    counts: &'static count::Conntrack,
+}
 
-impl<H: AutoAssign> Assignment<H> {
-    /// Puts the hooks in place. Only one may exist at a time.
+/// A protocol and a port of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key(u32);
+
+impl Key {
+    fn new(protocol: u8, port: u16) -> Self {
+        Self(u32::from(protocol) << 16 | u32::from(port))
+    }
+
+    /// The list that an entry of this key is in.
+    fn list(self) -> &'static AtomicPtr<Entry> {
+        let [first, ..] = &PORTS;
+        // CAST: `usize` has at least 32 bits.
+        PORTS.get(self.0 as usize % PORTS.len()).unwrap_or(first)
+    }
+}
+
+/// The ports of all helpers: by a few bits of the port the first entry of a list, or null.
+///
+/// An entry is complete before it is put in. It stays valid for a grace period after it was taken out.
+static PORTS: [AtomicPtr<Entry>; 64] = [const { AtomicPtr::new(ptr::null_mut()) }; 64];
+
+/// Finds the helper that a connection gets.
+///
+/// # Safety
+///
+/// For `'a` the RCU read side lock must be held.
+unsafe fn find<'a>(key: Key) -> Option<&'a Candidate> {
+    // Acquire: pairs with the release in `Assignment::put`, before which the entry is complete.
+    let mut next = key.list().load(Ordering::Acquire);
+    // SAFETY: By what is said of `PORTS`, and the requirements of this function.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        if entry.key == key {
+            return Some(&entry.candidate);
+        }
+        next = entry.next.load(Ordering::Acquire);
+    }
+    None
+}
+
+/// How many helpers want connections, and the hooks that are in place meanwhile.
+struct Users {
+    count: usize,
+    hooks: Option<PerNet<Hooked>>,
+}
+
+global_lock! {
+    // SAFETY: `init` is called when the module is loaded.
+    unsafe(uninit) static USERS: Mutex<Users> = Users { count: 0, hooks: None };
+}
+
+/// Makes ready for assignments.
+///
+/// # Safety
+///
+/// To be called once, before anything else here.
+pub(super) unsafe fn init() {
+    // SAFETY: By the requirements of this function.
+    unsafe { USERS.init() };
+}
+
+/// Keeps the hooks in place, in all network namespaces that have room for them, and a helper's ports in
+/// the table.
+pub struct Assignment {
+    /// In the table once [`Self::start`] was called, and initialised then: the first `count`.
+    entries: KBox<[MaybeUninit<Entry>; Ports::MAX]>,
+    count: usize,
+}
+
+// SAFETY: The entries are shared by those who read the table; what they point to may be used from any thread.
+unsafe impl Send for Assignment {}
+// SAFETY: As above.
+unsafe impl Sync for Assignment {}
+
+impl Assignment {
+    /// Puts the hooks in place, if nobody has yet.
     ///
     /// To be called before the helper is registered, which is the last that may fail: from then on anybody
     /// may hold the module by a rule, and the kernel frees a module whose initialisation fails all the same.
-    ///
-    /// C functions: `register_pernet_subsys`, `nf_register_net_hooks`.
     pub(super) fn new() -> Result<Self> {
-        let mut hooks = KBox::new(
-            HOOKS.map(|(pf, hooknum)| {
-                let null = list_head {
-                    next: ptr::null_mut(),
-                    prev: ptr::null_mut(),
-                };
-                bindings::nf_hook_ops {
-                    list: null,
-                    rcu: callback_head {
-                        next: ptr::null_mut(),
-                        func: None,
-                    },
-                    hook: Some(hook::<H>),
-                    dev: ptr::null_mut(),
-                    priv_: ptr::null_mut(),
-                    pf,
-                    _bitfield_align_1: [],
-                    _bitfield_1: Default::default(),
-                    hooknum,
-                    priority: PRIORITY,
+        let entries = KBox::new(array::from_fn(|_| MaybeUninit::uninit()), GFP_KERNEL)?;
+        let mut users = USERS.lock();
+        if users.hooks.is_none() {
+            SAID.store(false, Ordering::Relaxed);
+            match PerNet::new() {
+                Ok(hooks) => users.hooks = Some(hooks),
+                Err(error) => {
+                    // Some namespaces may have had the hooks already.
+                    wait_for_hooks();
+                    return Err(error);
                 }
-            }),
-            GFP_KERNEL,
-        )?;
-        let pernet = KBox::new(
-            Opaque::new(pernet_operations {
-                init: Some(net_init::<H>),
-                exit: Some(net_exit::<H>),
-                id: H::shared().id.as_ptr(),
-                size: size_of::<OfNet>(),
-                ..pernet_operations::default()
-            }),
-            GFP_KERNEL,
-        )?;
-        // INVARIANT: Set before the first callback can run.
-        H::shared()
-            .hooks
-            .store(hooks.as_mut_ptr(), Ordering::Release);
-        // SAFETY: `pernet` is initialised and stays where it is until `drop` has unregistered it.
-        if let Err(error) = to_result(unsafe { register_pernet_subsys(pernet.get()) }) {
-            // Some namespaces may have had the hooks already.
-            wait_for_hooks();
-            return Err(error);
+            }
         }
-        Ok(Self {
-            pernet,
-            _hooks: hooks,
-            _helper: PhantomData,
-        })
+        users.count = users.count.saturating_add(1);
+        Ok(Self { entries, count: 0 })
     }
 
     /// Starts to attach the helper. The registration must outlive this.
-    pub(super) fn start(&self, registration: &Registration<H>) {
-        // INVARIANT: It is the registered one.
-        H::shared()
-            .helper
-            .store(registration.as_ptr(), Ordering::Release);
+    pub(super) fn start<H: AutoAssign>(&mut self, registration: &Registration) {
+        let candidate = Candidate {
+            helper: registration.as_ptr(),
+            pick_up: H::PICK_UP,
+            counts: H::counts(),
+        };
+        self.put(H::PROTOCOL, H::ports(), candidate);
+    }
+
+    fn put(&mut self, protocol: L4Proto, ports: &Ports, candidate: Candidate) {
+        let _users = USERS.lock();
+        for (place, port) in self.entries.iter_mut().zip(ports.iter()) {
+            let entry = place.write(Entry {
+                next: AtomicPtr::new(ptr::null_mut()),
+                key: Key::new(protocol as u8, port),
+                candidate,
+            });
+            let list = entry.key.list();
+            *entry.next.get_mut() = list.load(Ordering::Relaxed);
+            // Release: pairs with the acquire in `find`.
+            list.store(entry, Ordering::Release);
+            self.count = self.count.saturating_add(1);
+        }
     }
 }
 
-impl<H: AutoAssign> Drop for Assignment<H> {
+impl Drop for Assignment {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants it is registered.
-        unsafe { unregister_pernet_subsys(self.pernet.get()) };
+        let mut users = USERS.lock();
+        for entry in self.entries.iter().take(self.count) {
+            // SAFETY: That many were put in.
+            take_out(unsafe { entry.assume_init_ref() });
+        }
+        users.count = users.count.saturating_sub(1);
+        if users.count == 0 {
+            users.hooks = None;
+        }
+        drop(users);
         wait_for_hooks();
     }
 }
 
+/// Takes `entry` out of its list; [`USERS`] must be locked.
+fn take_out(entry: &Entry) {
+    let mut place = entry.key.list();
+    // SAFETY: What is in a list is valid, as it goes only after it was taken out, and nobody else takes
+    // any out meanwhile.
+    while let Some(found) = unsafe { place.load(Ordering::Relaxed).as_ref() } {
+        if ptr::eq(found, entry) {
+            // Release: whoever finds the next one this way must find it complete, as before.
+            place.store(entry.next.load(Ordering::Relaxed), Ordering::Release);
+            return;
+        }
+        place = &found.next;
+    }
+}
+
 /// Waits until no packet is in a hook any more that was taken out, and nobody looks at its record, as
-/// `nft list hooks` does.
+/// `nft list hooks` does, or at an entry of the table that was.
 fn wait_for_hooks() {
     // SAFETY: An FFI call with no additional requirements; modules are loaded and unloaded in process
     // context.
     unsafe { kernel::bindings::synchronize_rcu() };
 }
 
-/// # Safety
+/// The hooks, for the kernel.
+#[repr(transparent)]
+struct Hooks([bindings::nf_hook_ops; 4 + cfg!(CONFIG_NETFILTER_FAMILY_BRIDGE) as usize]);
+
+// SAFETY: The kernel only reads it.
+unsafe impl Sync for Hooks {}
+
+/// Where the hooks are: the last stops of a connection's first packet before it is confirmed.
 ///
-/// Only the kernel may call it, as `init` of a registered `pernet_operations`.
-unsafe extern "C" fn net_init<H: AutoAssign>(net: *mut net) -> c_int {
-    let shared = H::shared();
-    let hooks = shared.hooks.load(Ordering::Acquire);
-    // SAFETY: `net` is valid; by the invariants of `Shared` so are the hooks.
-    let result = unsafe { bindings::nf_register_net_hooks(net, hooks, HOOKS.len() as c_uint) };
-    if result == 0 {
-        // SAFETY: As above, it has an `OfNet`.
-        unsafe { of_net::<H>(net) }
-            .is_hooked
-            .store(true, Ordering::Relaxed);
-    } else if !shared.said.swap(true, Ordering::Relaxed) {
-        // Whoever has a namespace may fill it with chains: that is no reason not to load for all others.
-        pr_warn!(
-            "a network namespace has no room for hooks ({result}): ports= does nothing there, rules do.\n"
-        );
-    }
-    0
+/// What a bridge delivers to this machine comes to that of IP. What br_netfilter gives to that of IP at
+/// POST_ROUTING comes here first, before NAT, which then sees to the sequence numbers
+/// (`nf_nat_setup_info`).
+static HOOKS: Hooks = Hooks([
+    hook_at(bindings::NFPROTO_IPV4, bindings::NF_INET_LOCAL_IN),
+    hook_at(bindings::NFPROTO_IPV4, bindings::NF_INET_POST_ROUTING),
+    hook_at(bindings::NFPROTO_IPV6, bindings::NF_INET_LOCAL_IN),
+    hook_at(bindings::NFPROTO_IPV6, bindings::NF_INET_POST_ROUTING),
+    #[cfg(CONFIG_NETFILTER_FAMILY_BRIDGE)]
+    hook_at(bindings::NFPROTO_BRIDGE, bindings::NF_BR_POST_ROUTING),
+]);
+
+/// Behind all rules, since nft can set a helper in a chain of any priority, but for one as late as the
+/// two that follow: the SYN proxy, and the confirmation, which calls the helper.
+const PRIORITY: c_int = bindings::NF_IP_PRI_CONNTRACK_CONFIRM - 2;
+
+const fn hook_at(family: u32, hook_number: c_uint) -> bindings::nf_hook_ops {
+    // SAFETY: All zero is valid: integers, and pointers that may be null.
+    let mut ops: bindings::nf_hook_ops = unsafe { MaybeUninit::zeroed().assume_init() };
+    ops.hook = Some(hook);
+    // CAST: `NFPROTO_*` are small.
+    ops.pf = family as u8;
+    ops.hooknum = hook_number;
+    ops.priority = PRIORITY;
+    ops
 }
 
-/// # Safety
-///
-/// `net` must be valid, and have an [`OfNet`].
-unsafe fn of_net<'a, H: AutoAssign>(net: *mut net) -> &'a OfNet {
-    // SAFETY: By the requirements of this function.
-    unsafe { &*bindings::net_generic(net, H::shared().id.load(Ordering::Relaxed)).cast::<OfNet>() }
-}
+/// Whether the log spoke of a namespace without room for hooks since they were put in place.
+static SAID: AtomicBool = AtomicBool::new(false);
 
-/// # Safety
-///
-/// Only the kernel may call it, as `exit` of a registered `pernet_operations`.
-unsafe extern "C" fn net_exit<H: AutoAssign>(net: *mut net) {
-    // SAFETY: `net` is valid and has an `OfNet`.
-    if !unsafe { of_net::<H>(net) }
-        .is_hooked
-        .load(Ordering::Relaxed)
-    {
-        return;
+/// Whether the hooks are in place in a namespace.
+struct Hooked(AtomicBool);
+
+// SAFETY: It is a bool, and the static is used for nothing else.
+unsafe impl OfNet for Hooked {
+    fn id() -> &'static AtomicU32 {
+        static ID: AtomicU32 = AtomicU32::new(0);
+        &ID
     }
-    let hooks = H::shared().hooks.load(Ordering::Acquire);
-    // SAFETY: `net` is valid; by the invariants of `Shared` so are the hooks, which are in place.
-    unsafe { bindings::nf_unregister_net_hooks(net, hooks, HOOKS.len() as c_uint) };
+
+    /// C function: `nf_register_net_hooks`.
+    fn begin(&self, net: NonNull<net>) {
+        let hooks = HOOKS.0.as_ptr();
+        // SAFETY: `net` is valid, and the hooks are; the kernel only reads them.
+        let result = unsafe {
+            bindings::nf_register_net_hooks(net.as_ptr(), hooks, HOOKS.0.len() as c_uint)
+        };
+        if result == 0 {
+            self.0.store(true, Ordering::Relaxed);
+        } else if !SAID.swap(true, Ordering::Relaxed) {
+            // Whoever has a namespace may fill it with chains: that is no reason not to load for all others.
+            pr_warn!(
+                "a network namespace has no room for hooks ({result}): ports= does nothing there, rules do.\n"
+            );
+        }
+    }
+
+    unsafe fn end(&self, net: NonNull<net>) {
+        if self.0.load(Ordering::Relaxed) {
+            let hooks = HOOKS.0.as_ptr();
+            // SAFETY: As above, and they are in place.
+            unsafe {
+                bindings::nf_unregister_net_hooks(net.as_ptr(), hooks, HOOKS.0.len() as c_uint)
+            };
+        }
+    }
 }
 
 /// # Safety
 ///
 /// Only the kernel may call it, as a netfilter hook.
-unsafe extern "C" fn hook<H: AutoAssign>(
+unsafe extern "C" fn hook(
     _priv: *mut c_void,
     skb: *mut sk_buff,
     _state: *const bindings::nf_hook_state,
@@ -314,19 +370,19 @@ unsafe extern "C" fn hook<H: AutoAssign>(
     let info = nfct & 7;
     let ct = (nfct & !7) as *mut bindings::nf_conn;
     if info == bindings::IP_CT_NEW as usize && !ct.is_null() {
-        // SAFETY: The packet holds a reference to `ct`.
-        unsafe { assign::<H>(skb, ct) };
+        // SAFETY: The packet holds a reference to `ct`; hooks run under the RCU read side lock.
+        unsafe { assign(skb, ct) };
     }
     bindings::NF_ACCEPT
 }
 
-/// Attaches the helper to a connection if it is a new one to one of the helper's ports.
+/// Attaches a helper to a connection if it is a new one to one of the helper's ports.
 ///
 /// # Safety
 ///
 /// `skb` and `ct` must be valid, and the RCU read side lock held.
 #[inline(never)]
-unsafe fn assign<H: AutoAssign>(skb: *mut sk_buff, ct: *mut bindings::nf_conn) {
+unsafe fn assign(skb: *mut sk_buff, ct: *mut bindings::nf_conn) {
     const DECIDED: u32 = bindings::IPS_CONFIRMED
         | bindings::IPS_TEMPLATE
         | bindings::IPS_HELPER
@@ -336,28 +392,27 @@ unsafe fn assign<H: AutoAssign>(skb: *mut sk_buff, ct: *mut bindings::nf_conn) {
     let status = unsafe { AtomicUsize::from_ptr(&raw mut (*ct).status) };
     // CAST: All bits of interest are in the lower half.
     let status = status.load(Ordering::Relaxed) as u32;
+    if status & DECIDED != 0 {
+        return;
+    }
     // SAFETY: As above. The tuples do not change behind NAT.
-    let reply = unsafe { (*ct).tuplehash[1].tuple };
+    let reply = unsafe { &(*ct).tuplehash[1].tuple };
+    let protocol = reply.dst.protonum;
     // The server as it sees itself: DNAT is undone in the reply direction.
     //
     // SAFETY: Each field of the union is a plain integer.
     let port = u16::from_be(unsafe { reply.src.u.all });
-    if status & DECIDED != 0
-        || reply.dst.protonum != H::PROTOCOL as u8
-        || !H::ports().contains(port)
-    {
+    // SAFETY: By the requirements of this function.
+    let Some(candidate) = (unsafe { find(Key::new(protocol, port)) }) else {
         return;
-    }
-    let helper = H::shared().helper.load(Ordering::Acquire);
-    if helper.is_null() {
-        return;
-    }
+    };
     // SAFETY: Both are valid by the requirements of this function.
-    if matches!(H::PROTOCOL, L4Proto::Tcp) && !unsafe { begins(skb, ct, H::PICK_UP) } {
+    if protocol == L4Proto::Tcp as u8 && !unsafe { begins(skb, ct, candidate.pick_up) } {
         return;
     }
     // SAFETY: An unconfirmed connection belongs to the one packet that we have at hand, so it may
-    // be extended. What was found before extending it is not used after, since it may move.
+    // be extended. What was found before extending it is not used after, since it may move. The helper
+    // is valid as long as its entry in the table.
     unsafe {
         if !bindings::nfct_help(ct).is_null() {
             return;
@@ -368,14 +423,14 @@ unsafe fn assign<H: AutoAssign>(skb: *mut sk_buff, ct: *mut bindings::nf_conn) {
         }
         let help = bindings::nf_ct_helper_ext_add(ct, kernel::bindings::GFP_ATOMIC);
         if help.is_null() {
-            count::conntrack::no_memory.count();
+            candidate.counts.no_memory.count();
             return;
         }
-        if bindings::refcount_inc_not_zero(&raw mut (*helper).ct_refcnt) {
+        if bindings::refcount_inc_not_zero(&raw mut (*candidate.helper).ct_refcnt) {
             // `rcu_assign_pointer`: others see the helper only once it is complete.
             (*(&raw mut (*help).helper).cast::<AtomicPtr<bindings::nf_conntrack_helper>>())
-                .store(helper, Ordering::Release);
-            count::conntrack::assigned.count();
+                .store(candidate.helper, Ordering::Release);
+            candidate.counts.assigned.count();
         }
     }
 }

@@ -34,7 +34,7 @@ const _: () = assert!(bindings::NF_CT_EXT_HELPER == 0);
 ///   which lives as long.
 /// - The data of that extension is a valid `S`, which is accessed by shared references only.
 /// - The RCU read side lock is held for `'a`.
-pub(crate) struct Conn<'a, S> {
+pub struct Conn<'a, S> {
     ct: NonNull<bindings::nf_conn>,
     info: bindings::ip_conntrack_info,
     _borrow: PhantomData<&'a S>,
@@ -88,22 +88,33 @@ impl<'a, S> Conn<'a, S> {
         }
     }
 
+    /// The same without the state.
+    #[inline]
+    pub fn without_state(self) -> Conn<'a, ()> {
+        // INVARIANT: As for `self`; a state of no bytes is always valid.
+        Conn {
+            ct: self.ct,
+            info: self.info,
+            _borrow: PhantomData,
+        }
+    }
+
     /// The pointer to the connection, valid as long as `self`.
-    pub(super) fn as_ptr(&self) -> *mut bindings::nf_conn {
+    pub fn as_ptr(&self) -> *mut bindings::nf_conn {
         self.ct.as_ptr()
     }
 
     /// Whether the connection has seen traffic both ways and the packet is part of it.
     ///
     /// False for its first packets, and for ICMP errors about it.
-    pub(crate) fn is_established(&self) -> bool {
+    pub fn is_established(&self) -> bool {
         self.info == bindings::IP_CT_ESTABLISHED || self.info == bindings::IP_CT_ESTABLISHED_REPLY
     }
 
     /// The direction of the packet; [`None`] if that is not the connection's own, but an ICMP error about
     /// it, which has other headers.
     #[inline]
-    pub(crate) fn own_direction(&self) -> Option<Direction> {
+    pub fn own_direction(&self) -> Option<Direction> {
         match self.info {
             bindings::IP_CT_ESTABLISHED | bindings::IP_CT_NEW => Some(Direction::Original),
             bindings::IP_CT_ESTABLISHED_REPLY => Some(Direction::Reply),
@@ -113,7 +124,7 @@ impl<'a, S> Conn<'a, S> {
 
     /// Whether the packet, one from the side that accepted a TCP connection, is part of its handshake,
     /// as conntrack sees it: an answer to a SYN that it has seen.
-    pub(crate) fn is_in_handshake(&self) -> bool {
+    pub fn is_in_handshake(&self) -> bool {
         // SAFETY: `ct` is valid by the type invariants, and of TCP; any number is a valid state. It
         // changes under `ct->lock`, and this packet has just been judged.
         let state = unsafe { (&raw const (*self.ct.as_ptr()).proto.tcp.state).read_volatile() };
@@ -124,12 +135,12 @@ impl<'a, S> Conn<'a, S> {
     /// opened it.
     ///
     /// False for the first packet of a connection that was expected, too.
-    pub(crate) fn is_from_opener(&self) -> bool {
+    pub fn is_from_opener(&self) -> bool {
         matches!(self.info, bindings::IP_CT_ESTABLISHED | bindings::IP_CT_NEW)
     }
 
     /// The direction of the packet.
-    pub(crate) fn direction(&self) -> Direction {
+    pub fn direction(&self) -> Direction {
         if self.info >= bindings::IP_CT_IS_REPLY {
             Direction::Reply
         } else {
@@ -138,7 +149,7 @@ impl<'a, S> Conn<'a, S> {
     }
 
     /// Both ends, as packets of `direction` have them.
-    pub(super) fn tuple(&self, direction: Direction) -> &bindings::nf_conntrack_tuple {
+    pub fn tuple(&self, direction: Direction) -> &bindings::nf_conntrack_tuple {
         let index = match direction {
             Direction::Original => 0,
             Direction::Reply => 1,
@@ -154,7 +165,7 @@ impl<'a, S> Conn<'a, S> {
     }
 
     /// The address that packets of `direction` come from.
-    pub(crate) fn source(&self, direction: Direction) -> IpAddr {
+    pub fn source(&self, direction: Direction) -> IpAddr {
         let tuple = self.tuple(direction);
         address::from_c(&tuple.src.u3, tuple.src.l3num)
     }
@@ -162,33 +173,33 @@ impl<'a, S> Conn<'a, S> {
     /// The address that packets of `direction` go to.
     ///
     /// Where NAT is at work this is not the source of the other direction.
-    pub(crate) fn destination(&self, direction: Direction) -> IpAddr {
+    pub fn destination(&self, direction: Direction) -> IpAddr {
         let tuple = self.tuple(direction);
         address::from_c(&tuple.dst.u3, tuple.src.l3num)
     }
 
     /// The same as [`Self::source`], where conntrack keeps it.
     #[inline]
-    pub(crate) fn source_address(&self, direction: Direction) -> Address<'_> {
+    pub fn source_address(&self, direction: Direction) -> Address<'_> {
         let tuple = self.tuple(direction);
         Address::new(&tuple.src.u3, tuple.src.l3num)
     }
 
     /// The same as [`Self::destination`], where conntrack keeps it.
     #[inline]
-    pub(crate) fn destination_address(&self, direction: Direction) -> Address<'_> {
+    pub fn destination_address(&self, direction: Direction) -> Address<'_> {
         let tuple = self.tuple(direction);
         Address::new(&tuple.dst.u3, tuple.src.l3num)
     }
 
     /// The port that packets of `direction` come from, in host byte order.
-    pub(crate) fn source_port(&self, direction: Direction) -> u16 {
+    pub fn source_port(&self, direction: Direction) -> u16 {
         // SAFETY: Each field of the union is a plain integer.
         u16::from_be(unsafe { self.tuple(direction).src.u.all })
     }
 
     /// The port that packets of `direction` go to, in host byte order.
-    pub(crate) fn destination_port(&self, direction: Direction) -> u16 {
+    pub fn destination_port(&self, direction: Direction) -> u16 {
         // SAFETY: Each field of the union is a plain integer.
         u16::from_be(unsafe { self.tuple(direction).dst.u.all })
     }
@@ -197,7 +208,7 @@ impl<'a, S> Conn<'a, S> {
     /// most.
     ///
     /// C function: `nf_ct_refresh`.
-    pub(crate) fn refresh(&self, seconds: u32) {
+    pub fn refresh(&self, seconds: u32) {
         // CAST: It is positive.
         const MAX: u32 = i32::MAX as u32;
         // The kernel takes more milliseconds than that for forever, and more jiffies for the past.
@@ -208,7 +219,7 @@ impl<'a, S> Conn<'a, S> {
     }
 
     /// Whether addresses or ports of the connection are translated.
-    pub(crate) fn is_natted(&self) -> bool {
+    pub fn is_natted(&self) -> bool {
         // SAFETY: `ct` is valid by the type invariants. Other bits of the word may change, those of
         // NAT were set before any helper runs.
         let status = unsafe { (&raw const (*self.ct.as_ptr()).status).read_volatile() };
@@ -218,7 +229,7 @@ impl<'a, S> Conn<'a, S> {
 
     /// Whether the kernel can correct the sequence numbers after a rewrite that changed the
     /// length.
-    pub(super) fn has_sequence_adjustment(&self) -> bool {
+    pub fn has_sequence_adjustment(&self) -> bool {
         self.offset(bindings::NF_CT_EXT_SEQADJ).is_some()
     }
 
@@ -233,7 +244,7 @@ impl<'a, S> Conn<'a, S> {
     /// that, a router that takes over cannot correct what it forwards.
     ///
     /// C functions: `nf_ct_seqadj_set`, `nf_conntrack_event_cache`.
-    pub(crate) fn adjust_sequence(&self, seq: u32, growth: i32) {
+    pub fn adjust_sequence(&self, seq: u32, growth: i32) {
         // SAFETY: `ct` is valid by the type invariants. Helpers run without `ct->lock`, which the
         // first function takes.
         unsafe {
@@ -253,7 +264,7 @@ impl<'a, S> Conn<'a, S> {
     }
 
     /// What the kernel says of the packet's relation to the connection.
-    pub(super) fn info(&self) -> bindings::ip_conntrack_info {
+    pub fn info(&self) -> bindings::ip_conntrack_info {
         self.info
     }
 
@@ -293,7 +304,7 @@ impl<'a, S> Conn<'a, S> {
 
     /// The helper's state of this connection.
     #[inline]
-    pub(crate) fn state(&self) -> &S {
+    pub fn state(&self) -> &S {
         // SAFETY: By the type invariants the data is a valid `S`, shared with whoever looks at
         // another packet of the connection.
         unsafe { &*(&raw const (*self.help()).data).cast::<S>() }
@@ -303,7 +314,7 @@ impl<'a, S> Conn<'a, S> {
     ///
     /// C function: `nfct_help`.
     #[inline]
-    pub(super) fn help(&self) -> *mut bindings::nf_conn_help {
+    pub fn help(&self) -> *mut bindings::nf_conn_help {
         // SAFETY: By the type invariants the connection is valid and has the extension, so it has
         // extensions, which begin with the offset of each.
         unsafe {

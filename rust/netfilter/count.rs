@@ -11,6 +11,7 @@
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h).
 
 use super::{
+    param::c_str,
     Conn,
     Outcome, //
 };
@@ -24,34 +25,76 @@ use core::sync::atomic::{
 };
 use kernel::{
     ffi::c_uint,
+    fmt,
     prelude::*,
+    print::{
+        call_printk,
+        format_strings, //
+    },
     time::msecs_to_jiffies, //
 };
 
 /// For how long after a line in the log the same is not said again, in milliseconds.
 const SILENCE: u32 = 5000;
 
-/// The module's name.
-pub(super) const MODULE: &CStr = match CStr::from_bytes_with_nul(crate::__LOG_PREFIX) {
-    Ok(name) => name,
-    Err(_) => panic!("the module's name has a NUL byte"),
-};
+/// A module, as the log and debugfs know it.
+#[derive(Clone, Copy)]
+pub struct ModuleName(&'static CStr);
 
-/// The helper's name, with which the names of both modules end.
-const HELPER: &CStr = {
-    let name = crate::__LOG_PREFIX;
-    let mut start = name.len();
-    while name[start - 1] != b'_' {
-        start -= 1;
+impl ModuleName {
+    /// For [`module_name!`].
+    #[inline]
+    pub const fn new(prefix: &'static [u8]) -> Self {
+        match CStr::from_bytes_with_nul(prefix) {
+            Ok(name) => Self(name),
+            Err(_) => panic!("the module's name has a NUL byte"),
+        }
     }
-    match CStr::from_bytes_with_nul(name.split_at(start).1) {
-        Ok(name) => name,
-        Err(_) => MODULE,
+
+    /// The helper's name, with which the names of both its modules end.
+    #[inline]
+    const fn helper(self) -> &'static CStr {
+        let name = self.0.to_bytes_with_nul();
+        let mut start = name.len();
+        while start > 0 && name[start - 1] != b'_' {
+            start -= 1;
+        }
+        match CStr::from_bytes_with_nul(name.split_at(start).1) {
+            Ok(name) => name,
+            Err(_) => self.0,
+        }
     }
-};
+
+    /// Writes an error into the kernel's log.
+    #[cold]
+    pub fn error(self, what: fmt::Arguments<'_>) {
+        self.print(&format_strings::ERR, what);
+    }
+
+    /// Writes a warning into the kernel's log.
+    #[cold]
+    pub fn warning(self, what: fmt::Arguments<'_>) {
+        self.print(&format_strings::WARNING, what);
+    }
+
+    fn print(self, format: &[u8; format_strings::LENGTH], what: fmt::Arguments<'_>) {
+        // SAFETY: The format is one of the kernel crate's, and the name ends in NUL.
+        unsafe { call_printk(format, self.0.to_bytes_with_nul(), what) };
+    }
+}
+
+/// The [`ModuleName`] of the module that this is used in.
+#[macro_export]
+#[allow(clippy::crate_in_macro_def)]
+macro_rules! module_name {
+    () => {
+        $crate::netfilter::count::ModuleName::new(crate::__LOG_PREFIX)
+    };
+}
 
 /// Something that is counted.
-pub(crate) struct Counter {
+pub struct Counter {
+    module: ModuleName,
     name: &'static CStr,
     count: AtomicUsize,
     /// When the log spoke of it last, in jiffies.
@@ -60,8 +103,9 @@ pub(crate) struct Counter {
 
 impl Counter {
     /// For [`counters!`].
-    pub(crate) const fn new(name: &'static CStr) -> Self {
+    pub const fn new(module: ModuleName, name: &'static CStr) -> Self {
         Self {
+            module,
             name,
             count: AtomicUsize::new(0),
             said: AtomicUsize::new(0),
@@ -70,21 +114,21 @@ impl Counter {
 
     /// Counts one.
     #[inline]
-    pub(crate) fn count(&self) {
+    pub fn count(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes one back, for something that there is a number of at a time.
     #[inline]
-    pub(crate) fn uncount(&self) {
+    pub fn uncount(&self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts one, and writes `what` into the log with both ends of the control connection, unless
     /// that was done a moment ago, or the log is not for that network namespace.
     #[inline]
-    pub(crate) fn warn<S>(&self, conn: Conn<'_, S>, what: &CStr) {
-        self.warn_of(conn.beside_packet(), what, c"");
+    pub fn warn<S>(&self, conn: Conn<'_, S>, what: &CStr) {
+        self.warn_of(conn.without_state().beside_packet(), what, c"");
     }
 
     /// The same with `name` after `what`.
@@ -92,7 +136,7 @@ impl Counter {
     /// C function: `_printk`, which knows how to write addresses.
     #[cold]
     #[inline(never)]
-    fn warn_of<S>(&self, conn: Conn<'_, S>, what: &CStr, name: &CStr) {
+    fn warn_of(&self, conn: Conn<'_, ()>, what: &CStr, name: &CStr) {
         self.count();
         if !conn.may_be_logged() {
             return;
@@ -123,7 +167,7 @@ impl Counter {
         unsafe {
             kernel::bindings::_printk(
                 format.as_char_ptr(),
-                MODULE.as_char_ptr(),
+                self.module.0.as_char_ptr(),
                 &raw const client.u3,
                 c_uint::from(u16::from_be(client.u.all)),
                 &raw const server.u3,
@@ -136,9 +180,10 @@ impl Counter {
 }
 
 /// A list of counters.
-pub(crate) type Counters = &'static [&'static Counter];
+pub type Counters = &'static [&'static Counter];
 
-/// Declares counters, as `/// What it counts.` and `name,`, and the list `COUNTERS` of them.
+/// Declares counters of a module, as `/// What it counts.` and `name,`, and the list `COUNTERS` of them.
+#[macro_export]
 macro_rules! counters {
     ($($(#[doc = $text:literal])+ $name:ident,)*) => {
         $(
@@ -146,6 +191,7 @@ macro_rules! counters {
             #[allow(non_upper_case_globals)]
             pub(crate) static $name: $crate::netfilter::count::Counter =
                 $crate::netfilter::count::Counter::new(
+                    $crate::module_name!(),
                     $crate::netfilter::param::c_str(concat!(stringify!($name), "\0")),
                 );
         )*
@@ -153,109 +199,145 @@ macro_rules! counters {
         pub(crate) static COUNTERS: &[&$crate::netfilter::count::Counter] = &[$(&$name),*];
     };
 }
-pub(crate) use counters;
 
-/// What each conntrack half counts.
-pub(crate) mod conntrack {
-    super::counters! {
-        /// New connections to one of its ports that got the helper without a rule.
-        assigned,
-        /// Announcements that were understood, acceptable or not.
-        announced,
-        /// Announced connections that the kernel was told to expect.
-        expected,
-        /// Not expected: another session has announced the same.
-        taken,
-        /// Not expected: the kernel's table of expectations is full.
-        table_full,
-        /// Not expected, or a new connection not helped at all: no memory.
-        no_memory,
-        /// Expected without translation, as the NAT half is not loaded.
-        nat_missing,
-    }
+/// Declares the counters that modules of a kind have in common, each its own.
+macro_rules! common_counters {
+    ($(#[$doc:meta])+ $kind:ident, $($(#[doc = $text:literal])+ $name:ident,)*) => {
+        $(#[$doc])+
+        pub struct $kind {
+            module: ModuleName,
+            $(
+                $(#[doc = $text])+
+                pub $name: Counter,
+            )*
+        }
+
+        impl $kind {
+            /// Those of `module`, for a static.
+            #[inline]
+            pub const fn new(module: ModuleName) -> Self {
+                Self {
+                    module,
+                    $($name: Counter::new(module, c_str(concat!(stringify!($name), "\0"))),)*
+                }
+            }
+
+            /// All of them.
+            pub(super) fn all(&'static self) -> [&'static Counter; [$(stringify!($name)),*].len()] {
+                [$(&self.$name),*]
+            }
+
+            /// The module that they are of.
+            pub const fn module(&self) -> ModuleName {
+                self.module
+            }
+        }
+    };
 }
 
-/// What each NAT half counts.
-pub(crate) mod nat {
-    super::counters! {
-        /// Announcements that were rewritten.
-        rewritten,
-        /// Not rewritten, not expected: no free port was found.
-        no_port,
-        /// Not rewritten, not expected: the kernel's table of expectations is full.
-        table_full,
-        /// Not rewritten, not expected: the packet would become longer than IP allows.
-        too_long,
-        /// Not rewritten, not expected: the connection has no room for changed sequence numbers.
-        no_sequence_adjustment,
-        /// Packets dropped: there was no memory to rewrite them.
-        no_memory,
-    }
+common_counters! {
+    /// What each conntrack half counts.
+    Conntrack,
+    /// New connections to one of its ports that got the helper without a rule.
+    assigned,
+    /// Announcements that were understood, acceptable or not.
+    announced,
+    /// Announced connections that the kernel was told to expect.
+    expected,
+    /// Not expected: another session has announced the same.
+    taken,
+    /// Not expected: the kernel's table of expectations is full.
+    table_full,
+    /// Not expected, or a new connection not helped at all: no memory.
+    no_memory,
+    /// Expected without translation, as the NAT half is not loaded.
+    nat_missing,
+}
+
+common_counters! {
+    /// What each NAT half counts.
+    Nat,
+    /// Announcements that were rewritten.
+    rewritten,
+    /// Not rewritten, not expected: no free port was found.
+    no_port,
+    /// Not rewritten, not expected: the kernel's table of expectations is full.
+    table_full,
+    /// Not rewritten, not expected: the packet would become longer than IP allows.
+    too_long,
+    /// Not rewritten, not expected: the connection has no room for changed sequence numbers.
+    no_sequence_adjustment,
+    /// Packets dropped: there was no memory to rewrite them.
+    no_memory,
 }
 
 const TABLE_FULL: &CStr = c"the table of expectations is full, so what was announced will be \
     blocked; raise net.netfilter.nf_conntrack_expect_max";
 
-/// Counts what became of an expectation in the conntrack half.
-#[inline]
-pub(crate) fn registered<S>(result: Result, conn: Conn<'_, S>) -> Outcome {
-    match result {
-        Ok(()) => {
-            conntrack::expected.count();
-            Outcome::Unchanged
+impl Conntrack {
+    /// Counts what became of an expectation in the conntrack half.
+    #[inline]
+    pub fn registered<S>(&self, result: Result, conn: Conn<'_, S>) -> Outcome {
+        match result {
+            Ok(()) => {
+                self.expected.count();
+                Outcome::Unchanged
+            }
+            Err(error) => self.not_registered(error, conn.without_state()),
         }
-        Err(error) => not_registered(error, conn),
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn not_registered(&self, error: Error, conn: Conn<'_, ()>) -> Outcome {
+        match error {
+            EMFILE => self.table_full.warn(conn, TABLE_FULL),
+            EBUSY | EALREADY => self.taken.count(),
+            // The helper is being unregistered.
+            _ => {}
+        }
+        Outcome::Refused
+    }
+
+    /// Counts that a translated connection was announced and there is no NAT half.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn nat_is_missing(&self, conn: Conn<'_, ()>) {
+        let direction = conn.direction();
+        // Where the client opens the announced connection, too, to an address that is not translated,
+        // the rules that translate the client do all that is needed.
+        if direction == Direction::Original
+            || conn.source(direction) != conn.destination(Direction::Original)
+        {
+            self.nat_missing.warn_of(
+                conn,
+                c"is translated, but the NAT half is not loaded, so what was announced will fail; \
+                  modprobe ip_nat_",
+                self.module.helper(),
+            );
+        }
     }
 }
 
-#[cold]
-#[inline(never)]
-fn not_registered<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
-    match error {
-        EMFILE => conntrack::table_full.warn(conn, TABLE_FULL),
-        EBUSY | EALREADY => conntrack::taken.count(),
-        // The helper is being unregistered.
-        _ => {}
+impl Nat {
+    /// Counts that the NAT half could not register an expectation.
+    #[inline]
+    pub fn refused(&self, error: Error, conn: Conn<'_, ()>) -> Outcome {
+        self.not_registered(error, conn.beside_packet());
+        Outcome::Refused
     }
-    Outcome::Refused
-}
 
-/// Counts that the NAT half could not register an expectation.
-#[inline]
-pub(crate) fn refused<S>(error: Error, conn: Conn<'_, S>) -> Outcome {
-    not_registered_by_nat(error, conn);
-    Outcome::Refused
-}
-
-#[cold]
-#[inline(never)]
-fn not_registered_by_nat<S>(error: Error, conn: Conn<'_, S>) {
-    match error {
-        EMFILE => nat::table_full.warn(conn, TABLE_FULL),
-        EBUSY | EALREADY => nat::no_port.warn(
-            conn,
-            c"found no free port, so what was announced will be blocked",
-        ),
-        _ => {}
-    }
-}
-
-/// Counts that a translated connection was announced and there is no NAT half.
-#[cold]
-#[inline(never)]
-pub(crate) fn nat_missing<S>(conn: Conn<'_, S>) {
-    let direction = conn.direction();
-    // Where the client opens the announced connection, too, to an address that is not translated,
-    // the rules that translate the client do all that is needed.
-    if direction == Direction::Original
-        || conn.source(direction) != conn.destination(Direction::Original)
-    {
-        conntrack::nat_missing.warn_of(
-            conn,
-            c"is translated, but the NAT half is not loaded, so what was announced will fail; \
-              modprobe ip_nat_",
-            HELPER,
-        );
+    #[cold]
+    #[inline(never)]
+    fn not_registered(&self, error: Error, conn: Conn<'_, ()>) {
+        match error {
+            EMFILE => self.table_full.warn(conn, TABLE_FULL),
+            EBUSY | EALREADY => self.no_port.warn(
+                conn,
+                c"found no free port, so what was announced will be blocked",
+            ),
+            _ => {}
+        }
     }
 }
 
@@ -264,7 +346,7 @@ pub(crate) fn nat_missing<S>(conn: Conn<'_, S>) {
 /// # Invariants
 ///
 /// The pointer is a folder that we made, or the error that came of trying.
-pub(crate) struct Shown(#[cfg(CONFIG_DEBUG_FS)] *mut kernel::bindings::dentry);
+pub struct Shown(#[cfg(CONFIG_DEBUG_FS)] *mut kernel::bindings::dentry);
 
 // SAFETY: debugfs' functions may be called from any thread.
 unsafe impl Send for Shown {}
@@ -277,12 +359,10 @@ impl Shown {
     /// errors are ignored.
     ///
     /// C functions: `debugfs_create_dir`, `debugfs_create_ulong`.
-    // Inline, as it then goes when the module is loaded.
-    #[inline(always)]
-    pub(crate) fn new(lists: [Counters; 2]) -> Self {
+    fn new(module: ModuleName, lists: [&[&'static Counter]; 2]) -> Self {
         // SAFETY: The name is a C string.
         let folder = unsafe {
-            kernel::bindings::debugfs_create_dir(MODULE.as_char_ptr(), core::ptr::null_mut())
+            kernel::bindings::debugfs_create_dir(module.0.as_char_ptr(), core::ptr::null_mut())
         };
         for counters in lists {
             for counter in counters {
@@ -304,9 +384,20 @@ impl Shown {
     }
 }
 
+impl Shown {
+    /// Those of a conntrack half, and `counters`.
+    pub(super) fn of_conntrack(common: &'static Conntrack, counters: Counters) -> Self {
+        Self::new(common.module, [&common.all(), counters])
+    }
+
+    /// Those of a NAT half.
+    pub fn of_nat(common: &'static Nat) -> Self {
+        Self::new(common.module, [&common.all(), &[]])
+    }
+}
+
 #[cfg(CONFIG_DEBUG_FS)]
 impl Drop for Shown {
-    #[inline]
     fn drop(&mut self) {
         // Waits until nobody reads a counter any more.
         //
@@ -318,7 +409,7 @@ impl Drop for Shown {
 #[cfg(not(CONFIG_DEBUG_FS))]
 impl Shown {
     /// There is no debugfs to show them in.
-    pub(crate) fn new(_lists: [Counters; 2]) -> Self {
+    fn new(_module: ModuleName, _lists: [&[&'static Counter]; 2]) -> Self {
         Self()
     }
 }

@@ -14,7 +14,6 @@ use crate::{
     proto::Direction, //
 };
 use core::{
-    mem::ManuallyDrop,
     net::IpAddr,
     num::NonZeroU16,
     ptr::NonNull,
@@ -36,7 +35,7 @@ use kernel::{
 /// # Invariants
 ///
 /// The pointer is to an initialised expectation, and we own one reference to it.
-pub(crate) struct Expectation(NonNull<bindings::nf_conntrack_expect>);
+pub struct Expectation(NonNull<bindings::nf_conntrack_expect>);
 
 /// [`Expectation::along`] fills in all of it that is not zero. A kernel that has more fields is not
 /// to be built for before somebody has looked at what they need.
@@ -74,7 +73,7 @@ impl Expectation {
     ///
     /// C functions: `nf_ct_expect_alloc`, and for what it does `nf_ct_expect_init`.
     #[inline]
-    pub(crate) fn along<S>(
+    pub fn along<S>(
         master: &Conn<'_, S>,
         direction: Direction,
         protocol: L4Proto,
@@ -118,7 +117,7 @@ impl Expectation {
 
     /// The same from anybody.
     #[inline]
-    pub(crate) fn for_anybody(self) -> Self {
+    pub fn for_anybody(self) -> Self {
         // SAFETY: By the type invariants the expectation is valid; it is not registered yet, so nobody
         // else looks at it.
         unsafe {
@@ -130,24 +129,14 @@ impl Expectation {
     }
 
     /// The same to `address`, which must be of the family that it was of.
-    pub(crate) fn to(self, address: IpAddr) -> Self {
+    pub fn to(self, address: IpAddr) -> Self {
         // SAFETY: As in `for_anybody`.
         unsafe { (*self.as_ptr()).tuple.dst.u3 = address::to_c(address) };
         self
     }
 
-    /// Wraps a pointer to an expectation without taking a reference.
-    ///
-    /// # Safety
-    ///
-    /// `exp` must be valid and initialised as long as the result is in use.
-    pub(super) unsafe fn borrow(exp: NonNull<bindings::nf_conntrack_expect>) -> ManuallyDrop<Self> {
-        // INVARIANT: The reference is the caller's; `ManuallyDrop` keeps it so.
-        ManuallyDrop::new(Self(exp))
-    }
-
     /// The pointer to the expectation, valid as long as `self`.
-    pub(super) fn as_ptr(&self) -> *mut bindings::nf_conntrack_expect {
+    pub fn as_ptr(&self) -> *mut bindings::nf_conntrack_expect {
         self.0.as_ptr()
     }
 
@@ -157,7 +146,8 @@ impl Expectation {
     /// goes.
     ///
     /// C function: `nf_ct_expect_related`.
-    pub(crate) fn register(&self) -> Result {
+    #[inline]
+    pub fn register(&self) -> Result {
         #[cfg(CONFIG_NF_CONNTRACK_ZONES)]
         if self.is_of_tenant() {
             // SAFETY: By the type invariants it is valid; helpers make one of the connection at hand, and
@@ -174,6 +164,7 @@ impl Expectation {
 }
 
 impl Drop for Expectation {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: By the type invariants we own a reference, which goes here.
         unsafe { bindings::nf_ct_expect_put(self.0.as_ptr()) };
@@ -187,7 +178,7 @@ impl Drop for Expectation {
 /// # Safety
 ///
 /// `pointer` must be valid.
-pub(super) unsafe fn dereference(pointer: *mut *mut hlist_node) -> *mut hlist_node {
+pub unsafe fn dereference(pointer: *mut *mut hlist_node) -> *mut hlist_node {
     // SAFETY: By the requirements of this function. Acquire: pairs with the release of
     // `hlist_add_head_rcu`, behind which the expectation is complete.
     unsafe { AtomicPtr::from_ptr(pointer) }.load(Ordering::Acquire)

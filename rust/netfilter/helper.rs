@@ -8,7 +8,11 @@
 
 use super::{
     assign::PickUp,
-    count::Counters,
+    count::{
+        self,
+        Counters,
+        ModuleName, //
+    },
     Conn,
     Packet,
     Verdict, //
@@ -39,7 +43,7 @@ use kernel::{
 /// The protocol that carries the control connection.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-pub(crate) enum L4Proto {
+pub enum L4Proto {
     /// `IPPROTO_TCP`.
     Tcp = 6,
     /// `IPPROTO_UDP`.
@@ -65,25 +69,28 @@ const _: () = assert!(
 /// How many expectations one connection may have, and how long each.
 ///
 /// C type: `struct nf_conntrack_expect_policy`.
-pub(crate) struct ExpectPolicy {
+pub struct ExpectPolicy {
     /// Number of pending expectations, 1 to 255.
-    pub(crate) max_expected: u32,
+    pub max_expected: u32,
     /// Lifetime in seconds.
-    pub(crate) timeout: u32,
+    pub timeout: u32,
 }
 
 /// A conntrack helper.
 ///
 /// The kernel calls it for each packet of the connections that it is attached to, in softirq, with
 /// the RCU read side lock held, possibly on several CPUs at once even for one connection.
-pub(crate) trait Helper: Sized + Sync + 'static {
+pub trait Helper: Sized + Sync + 'static {
     /// Name of the helper, as in `-j CT --helper NAME`; at most 15 bytes.
     const NAME: &'static CStr;
 
     /// The protocol of the control connection.
     const PROTOCOL: L4Proto;
 
-    /// What it counts, beside [`count::conntrack`](super::count::conntrack).
+    /// What it counts, as each conntrack half does; see [`helper_module!`](crate::helper_module).
+    fn counts() -> &'static count::Conntrack;
+
+    /// What it counts beside that.
     fn counters() -> Counters {
         &[]
     }
@@ -189,7 +196,7 @@ impl<H: Helper> Adapter<H> {
 /// refuse one for any family beside that.
 ///
 /// C function: `__nf_conntrack_helper_find`.
-fn is_taken<H: Helper>() -> bool {
+fn is_taken(name: &CStr, protocol: L4Proto) -> bool {
     let _rcu = rcu::read_lock();
     [bindings::NFPROTO_IPV4, bindings::NFPROTO_IPV6]
         .iter()
@@ -198,10 +205,10 @@ fn is_taken<H: Helper>() -> bool {
             // compared with null.
             let found = unsafe {
                 bindings::__nf_conntrack_helper_find(
-                    H::NAME.as_char_ptr(),
+                    name.as_char_ptr(),
                     // CAST: `NFPROTO_*` are small.
                     *family as u16,
-                    H::PROTOCOL as u8,
+                    protocol as u8,
                 )
             };
             !found.is_null()
@@ -220,22 +227,22 @@ const fn size_of_data() -> usize {
 /// # Invariants
 ///
 /// The pointer is to the kernel's copy of the helper, which is registered.
-pub(crate) struct Registration<H: Helper>(NonNull<bindings::nf_conntrack_helper>, PhantomData<H>);
+pub struct Registration(NonNull<bindings::nf_conntrack_helper>);
 
 // SAFETY: The kernel's functions on a registered helper may be called from any thread, and the
 // pointer is not handed out.
-unsafe impl<H: Helper> Send for Registration<H> {}
+unsafe impl Send for Registration {}
 // SAFETY: As above.
-unsafe impl<H: Helper> Sync for Registration<H> {}
+unsafe impl Sync for Registration {}
 
-impl<H: Helper> Registration<H> {
+impl Registration {
     /// Registers the helper for IPv4 and IPv6.
     ///
     /// Fails with `EBUSY` if the kernel has a helper of this name and protocol already, which is
     /// the case while its own module is loaded.
     ///
-    /// C functions: `nf_ct_helper_init`, `nf_conntrack_helper_register`.
-    pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
+    /// C function: `nf_ct_helper_init`.
+    pub(super) fn new<H: Helper>(module: &'static ThisModule) -> Result<Self> {
         const { Adapter::<H>::CHECK };
         let policy = H::policy();
         let policy = bindings::nf_conntrack_expect_policy {
@@ -244,7 +251,6 @@ impl<H: Helper> Registration<H> {
             name: [0; 16],
         };
         let mut template = MaybeUninit::<bindings::nf_conntrack_helper>::uninit();
-        let mut registered = ptr::null_mut();
         // SAFETY: All pointers are valid for the call; the function fills in all of the template.
         unsafe {
             bindings::nf_ct_helper_init(
@@ -260,11 +266,27 @@ impl<H: Helper> Registration<H> {
                 module.as_ptr(),
             );
         }
-        let result = if is_taken::<H>() {
+        // SAFETY: It was just initialised.
+        unsafe { Self::register(template, H::NAME, H::PROTOCOL, H::counts().module()) }
+    }
+
+    /// # Safety
+    ///
+    /// The template must be initialised.
+    ///
+    /// C function: `nf_conntrack_helper_register`.
+    unsafe fn register(
+        mut template: MaybeUninit<bindings::nf_conntrack_helper>,
+        name: &'static CStr,
+        protocol: L4Proto,
+        module: ModuleName,
+    ) -> Result<Self> {
+        let mut registered = ptr::null_mut();
+        let result = if is_taken(name, protocol) {
             Err(EBUSY)
         } else {
-            // SAFETY: The template was initialised above; the kernel copies it and stores the
-            // pointer to the copy.
+            // SAFETY: By the requirements of this function; the kernel copies the template and stores
+            // the pointer to the copy.
             to_result(unsafe {
                 bindings::nf_conntrack_helper_register(template.as_mut_ptr(), &mut registered)
             })
@@ -272,23 +294,20 @@ impl<H: Helper> Registration<H> {
         match result {
             Ok(()) => {}
             Err(EBUSY) => {
-                let (name, protocol) = (H::NAME, H::PROTOCOL.name());
-                pr_err!("another module has registered a helper '{name}' for {protocol} already, most likely nf_conntrack_{name}.\n");
-                pr_err!("Only one can be loaded: unload it (modprobe -r nf_nat_{name} nf_conntrack_{name}) and try again.\n");
+                let protocol = protocol.name();
+                module.error(fmt!("another module has registered a helper '{name}' for {protocol} already, most likely nf_conntrack_{name}.\n"));
+                module.error(fmt!("Only one can be loaded: unload it (modprobe -r nf_nat_{name} nf_conntrack_{name}) and try again.\n"));
                 return Err(EBUSY);
             }
             Err(error) => {
-                pr_err!(
-                    "the kernel does not register the helper '{}': {error:?}\n",
-                    H::NAME
-                );
+                module.error(fmt!(
+                    "the kernel does not register the helper '{name}': {error:?}\n"
+                ));
                 return Err(error);
             }
         }
         // INVARIANT: The helper was just registered.
-        NonNull::new(registered)
-            .map(|helper| Self(helper, PhantomData))
-            .ok_or(ENOMEM)
+        NonNull::new(registered).map(Self).ok_or(ENOMEM)
     }
 
     /// The pointer to the registered helper.
@@ -297,7 +316,7 @@ impl<H: Helper> Registration<H> {
     }
 }
 
-impl<H: Helper> Drop for Registration<H> {
+impl Drop for Registration {
     fn drop(&mut self) {
         // Waits until no CPU runs a function of the helper any more, and ends its expectations.
         // Connections that have the helper stay, without help.

@@ -10,25 +10,33 @@
 //! [`include/net/netfilter/nf_conntrack_expect.h`](srctree/include/net/netfilter/nf_conntrack_expect.h).
 
 mod address;
-pub(crate) mod announce;
-pub(crate) mod assign;
+pub mod announce;
+pub mod assign;
 mod conn;
-pub(crate) mod count;
+pub mod count;
 mod expect;
 mod helper;
 mod module;
-pub(crate) mod nat;
 mod packet;
-pub(crate) mod param;
+pub mod param;
+mod per_net;
+pub mod slot;
 mod store;
-pub(crate) mod stream;
+pub mod stream;
 #[cfg(CONFIG_NF_CONNTRACK_ZONES)]
 mod zone;
 
-pub(crate) use self::{
-    address::{is_privileged, Address},
+pub use self::{
+    address::{
+        is_privileged,
+        Address,
+        FIRST_UNPRIVILEGED, //
+    },
     conn::Conn,
-    expect::Expectation,
+    expect::{
+        dereference,
+        Expectation, //
+    },
     helper::{
         ExpectPolicy,
         Helper,
@@ -36,9 +44,10 @@ pub(crate) use self::{
         Registration, //
     },
     module::{
-        HelperModule,
-        NatModule, //
+        Core,
+        HelperModule, //
     },
     packet::Packet,
+    slot::Slot,
 };
-pub(crate) use crate::proto::{Outcome, Verdict};
+pub use crate::proto::{Outcome, Verdict};

@@ -4,76 +4,104 @@
 
 use super::{
     assign::{
+        self,
         Assignment,
         AutoAssign, //
     },
-    count::{
-        self,
-        Shown, //
-    },
-    nat::{
-        self,
-        NatHelper, //
-    },
-    param,
+    count::Shown,
     Registration, //
 };
 use kernel::prelude::*;
 
-/// Of which build the module is, for `modinfo`; see [`nat`].
-const BUILD: &str = concat!("build=", env!("NF_BUILD"), "\0");
-const _: () = assert!(
-    env!("NF_BUILD").len() == 16,
-    "Kbuild could not hash the sources"
-);
-#[link_section = ".modinfo"]
-#[used(compiler)]
-static MODINFO: [u8; BUILD.len()] = param::bytes(BUILD);
+/// Tells `modinfo` of which build a module is: the hash of all sources, see Kbuild.
+///
+/// It is part of the names of what the modules export, too, so the kernel refuses one that is not of
+/// the same build as those it needs.
+#[macro_export]
+macro_rules! build_info {
+    () => {
+        const _: () = {
+            const BUILD: &str = concat!("build=", env!("NF_BUILD"), "\0");
+            assert!(
+                env!("NF_BUILD").len() == 16,
+                "Kbuild could not hash the sources"
+            );
+            #[link_section = ".modinfo"]
+            #[used(compiler)]
+            static MODINFO: [u8; BUILD.len()] = $crate::netfilter::param::bytes(BUILD);
+        };
+    };
+}
 
-/// The module of a helper, for `module! { type: … }`.
-pub(crate) struct HelperModule<H: AutoAssign> {
+/// Declares the module of a helper: `helper: Type`, and then what `module!` takes.
+///
+/// Makes the static `COUNTS`, for [`Helper::counts`](super::Helper::counts).
+#[macro_export]
+macro_rules! helper_module {
+    (helper: $helper:ty, $($info:tt)*) => {
+        ::kernel::prelude::module! {
+            type: Module,
+            $($info)*
+        }
+        $crate::build_info!();
+
+        static COUNTS: $crate::netfilter::count::Conntrack =
+            $crate::netfilter::count::Conntrack::new($crate::module_name!());
+
+        struct Module {
+            _helper: $crate::netfilter::HelperModule<$helper>,
+        }
+
+        impl ::kernel::Module for Module {
+            fn init(module: &'static ::kernel::ThisModule) -> ::kernel::error::Result<Self> {
+                Ok(Self {
+                    _helper: $crate::netfilter::HelperModule::new(module)?,
+                })
+            }
+        }
+    };
+}
+
+/// What a loaded helper holds.
+pub struct HelperModule<H: AutoAssign> {
     // Dropped in this order.
-    _assignment: Option<Assignment<H>>,
-    _registration: Registration<H>,
+    _assignment: Option<Assignment>,
+    _registration: Registration,
     _resources: H::Resources,
     _shown: Shown,
 }
 
-impl<H: AutoAssign> kernel::Module for HelperModule<H> {
-    fn init(module: &'static ThisModule) -> Result<Self> {
-        H::ports().check()?;
+impl<H: AutoAssign> HelperModule<H> {
+    /// Registers the helper.
+    pub fn new(module: &'static ThisModule) -> Result<Self> {
+        H::ports().check(H::counts().module())?;
         let resources = H::resources()?;
-        let assignment = if H::is_wanted() {
+        let mut assignment = if H::is_wanted() {
             Some(Assignment::new()?)
         } else {
             None
         };
         // The last that may fail, see `Assignment::new`.
-        let registration = Registration::new(module)?;
-        if let Some(assignment) = &assignment {
-            assignment.start(&registration);
+        let registration = Registration::new::<H>(module)?;
+        if let Some(assignment) = &mut assignment {
+            assignment.start::<H>(&registration);
         }
         Ok(Self {
             _assignment: assignment,
             _registration: registration,
             _resources: resources,
-            _shown: Shown::new([count::conntrack::COUNTERS, H::counters()]),
+            _shown: Shown::of_conntrack(H::counts(), H::counters()),
         })
     }
 }
 
-/// The module of the NAT half of a helper, for `module! { type: … }`.
-pub(crate) struct NatModule<N: NatHelper> {
-    // Dropped in this order.
-    _registration: nat::Registration<N>,
-    _shown: Shown,
-}
+/// The module that the helpers' modules need.
+pub struct Core;
 
-impl<N: NatHelper> kernel::Module for NatModule<N> {
-    fn init(module: &'static ThisModule) -> Result<Self> {
-        Ok(Self {
-            _registration: nat::Registration::new(module)?,
-            _shown: Shown::new([count::nat::COUNTERS, &[]]),
-        })
+impl kernel::Module for Core {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // SAFETY: The kernel calls this once, before it loads a module that needs this one.
+        unsafe { assign::init() };
+        Ok(Self)
     }
 }

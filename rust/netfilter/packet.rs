@@ -34,7 +34,7 @@ const UDP_HEADER_LEN: usize = 8;
 ///
 /// The pointer is to a valid packet which nobody else uses for `'a`. Its data begins with the
 /// network header, and the transport header stands `transport` bytes further on.
-pub(crate) struct Packet<'a> {
+pub struct Packet<'a> {
     skb: NonNull<sk_buff>,
     transport: usize,
     _borrow: PhantomData<&'a mut sk_buff>,
@@ -93,7 +93,9 @@ impl<'a> Packet<'a> {
     }
 
     /// The length of the packet from the network header on, in bytes.
-    pub(super) fn len(&self) -> usize {
+    // It has a header, so it is never empty.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
         // SAFETY: `skb` is valid by the type invariants.
         let len = unsafe { (*self.skb.as_ptr()).len };
         // CAST: As in `from_raw`.
@@ -162,13 +164,13 @@ impl<'a> Packet<'a> {
 
     /// The rest of the packet from `offset` on, if all of it lies in its own buffer.
     #[inline]
-    pub(crate) fn in_buffer(&self, offset: usize) -> Option<&[u8]> {
+    pub fn in_buffer(&self, offset: usize) -> Option<&[u8]> {
         self.whole()?.get(offset..)
     }
 
     /// The rest of the packet from `offset` on, if it lies in one piece, which is the usual case.
     #[inline]
-    pub(crate) fn in_place(&self, offset: usize) -> Option<&[u8]> {
+    pub fn in_place(&self, offset: usize) -> Option<&[u8]> {
         let linear = self.linear();
         if linear.len() == self.len() {
             linear.get(offset..)
@@ -181,7 +183,7 @@ impl<'a> Packet<'a> {
     /// the first bytes of it, copied to `buffer`. Nothing if there is nothing or it cannot be read.
     ///
     /// C function for the copy: `skb_copy_bits`.
-    pub(crate) fn window<'b>(&'b self, offset: usize, buffer: &'b mut [u8]) -> Window<'b> {
+    pub fn window<'b>(&'b self, offset: usize, buffer: &'b mut [u8]) -> Window<'b> {
         if let Some(bytes) = self.in_place(offset) {
             return Window {
                 bytes,
@@ -225,7 +227,7 @@ impl<'a> Packet<'a> {
 
     /// The packet's TCP header and its payload, if all of the packet lies in its own buffer.
     #[inline]
-    pub(crate) fn tcp_in_buffer(&self) -> Option<(TcpHeader<'_>, &[u8])> {
+    pub fn tcp_in_buffer(&self) -> Option<(TcpHeader<'_>, &[u8])> {
         let bytes = self.whole()?;
         let header = self.tcp_header_in(bytes)?;
         Some((header, bytes.get(self.tcp_payload(header)..)?))
@@ -233,14 +235,14 @@ impl<'a> Packet<'a> {
 
     /// The same with the payload in one piece, in the buffer or not.
     #[inline]
-    pub(crate) fn tcp_in_place(&self) -> Option<(TcpHeader<'_>, &[u8])> {
+    pub fn tcp_in_place(&self) -> Option<(TcpHeader<'_>, &[u8])> {
         let header = self.tcp_header_in(self.linear())?;
         Some((header, self.in_place(self.tcp_payload(header))?))
     }
 
     /// Where in the packet the payload begins, in bytes, if this is its TCP header.
     #[inline]
-    pub(crate) fn tcp_payload(&self, header: TcpHeader<'_>) -> usize {
+    pub fn tcp_payload(&self, header: TcpHeader<'_>) -> usize {
         self.transport.wrapping_add(header.len())
     }
 
@@ -252,31 +254,31 @@ impl<'a> Packet<'a> {
     }
 
     /// Whether the packet opens a TCP connection.
-    pub(crate) fn is_syn(&self) -> bool {
+    pub fn is_syn(&self) -> bool {
         self.tcp_header()
             .is_some_and(|header| TcpHeader(&header).is_syn())
     }
 
     /// Whether the payload of the packet's TCP segment is in one piece and `is_it`.
-    pub(crate) fn tcp_payload_is(&self, is_it: fn(&[u8]) -> bool) -> bool {
+    pub fn tcp_payload_is(&self, is_it: fn(&[u8]) -> bool) -> bool {
         self.tcp_in_place().is_some_and(|(_, bytes)| is_it(bytes))
     }
 
     /// Where in the packet the payload of its TCP segment begins, in bytes; [`None`] if the header is not
     /// whole.
-    pub(super) fn tcp_offset(&self) -> Option<usize> {
+    pub fn tcp_offset(&self) -> Option<usize> {
         Some(self.tcp_payload(TcpHeader(&self.tcp_header()?)))
     }
 
     /// Where in the packet the payload of its UDP datagram begins, in bytes; [`None`] if it has
     /// none.
-    pub(crate) fn udp_payload(&self) -> Option<usize> {
+    pub fn udp_payload(&self) -> Option<usize> {
         let offset = self.transport.wrapping_add(UDP_HEADER_LEN);
         (offset < self.len()).then_some(offset)
     }
 
     /// The pointer to the packet and the offset of its transport header.
-    pub(super) fn as_raw(&self) -> (*mut sk_buff, u32) {
+    pub fn as_raw(&self) -> (*mut sk_buff, u32) {
         // CAST: It came as `u32`, see `from_raw`.
         (self.skb.as_ptr(), self.transport as u32)
     }
@@ -284,7 +286,7 @@ impl<'a> Packet<'a> {
 
 /// A TCP header, without its options, RFC 9293 section 3.1.
 #[derive(Clone, Copy)]
-pub(crate) struct TcpHeader<'a>(pub(super) &'a [u8; TCP_HEADER_LEN]);
+pub struct TcpHeader<'a>(pub(super) &'a [u8; TCP_HEADER_LEN]);
 
 impl Header for TcpHeader<'_> {
     #[inline]

@@ -5,7 +5,7 @@
 //! The kernel crate's `module!` knows integers and bools that are set at load time and never shown;
 //! the parameters of conntrack helpers have always been in sysfs.
 
-use super::count::MODULE;
+use super::count::ModuleName;
 use core::{
     ffi::CStr,
     sync::atomic::{
@@ -29,17 +29,17 @@ use kernel::{
 ///
 /// The kernel's parameter code writes it when the module is loaded and reads it for sysfs.
 #[repr(C)]
-pub(crate) struct Ports {
+pub struct Ports {
     list: [AtomicU16; Self::MAX],
     count: AtomicU32,
 }
 
 impl Ports {
     /// How many there may be.
-    pub(crate) const MAX: usize = 16;
+    pub const MAX: usize = 16;
 
     /// One port, the default.
-    pub(crate) const fn new(default: u16) -> Self {
+    pub const fn new(default: u16) -> Self {
         let mut list = [const { AtomicU16::new(0) }; Self::MAX];
         list[0] = AtomicU16::new(default);
         Self {
@@ -48,29 +48,28 @@ impl Ports {
         }
     }
 
-    /// Whether `port`, in host byte order, is one of them.
-    pub(crate) fn contains(&self, port: u16) -> bool {
+    /// The ports, in host byte order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         // CAST: At most `MAX`.
         let count = self.count.load(Ordering::Relaxed) as usize;
-        let list = self.list.get(..count).unwrap_or_default();
-        list.iter()
-            .any(|known| known.load(Ordering::Relaxed) == port)
+        let known = self.list.get(..count).unwrap_or_default();
+        known.iter().map(|port| port.load(Ordering::Relaxed))
     }
 
     /// Refuses what is no port.
-    pub(crate) fn check(&self) -> Result {
-        if self.contains(0) {
-            pr_err!(
+    pub(super) fn check(&self, module: ModuleName) -> Result {
+        if self.iter().any(|port| port == 0) {
+            module.error(fmt!(
                 "ports=0 is no port; give up to {} numbers from 1 to 65535, as in ports=21,2121.\n",
                 Self::MAX
-            );
+            ));
             return Err(EINVAL);
         }
         Ok(())
     }
 
     /// The record that `param_array_ops` works with.
-    pub(crate) const fn array(&'static self) -> Array {
+    pub const fn array(&'static self) -> Array {
         Array(bindings::kparam_array {
             max: Self::MAX as u32,
             elemsize: size_of::<u16>() as u32,
@@ -83,7 +82,7 @@ impl Ports {
 
 /// A `kparam_array` in a static.
 #[repr(transparent)]
-pub(crate) struct Array(bindings::kparam_array);
+pub struct Array(bindings::kparam_array);
 
 // SAFETY: The kernel's parameter code serialises all access; we have none.
 unsafe impl Sync for Array {}
@@ -91,7 +90,7 @@ unsafe impl Sync for Array {}
 /// Makes the entry that the kernel's parameter code reads for a bool.
 ///
 /// `value` is set by `param_set_bool`, which stores a `bool`; all other uses are atomic loads.
-pub(crate) const fn bool_entry(
+pub const fn bool_entry(
     name: &'static CStr,
     value: &'static AtomicBool,
     permissions: u16,
@@ -112,7 +111,7 @@ pub(crate) const fn bool_entry(
 /// Conntrack's clock has 32 bits and counts up to 1,000 times a second; what lies half of its range
 /// ahead is taken for the past.
 // CAST: It is positive.
-pub(crate) const SECONDS_MAX: u32 = i32::MAX as u32 / 1000;
+pub const SECONDS_MAX: u32 = i32::MAX as u32 / 1000;
 
 /// What the kernel's parameter code does with a number from `MIN` to `MAX`.
 struct Bounded<const MIN: u32, const MAX: u32>;
@@ -140,11 +139,11 @@ impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
             // Level "error".
             let format = c"\x013%s: %s must be from %u to %u.\n";
             // SAFETY: The arguments are what the format asks for: C strings, see `entry` for the
-            // parameter's name, and numbers.
+            // parameter's module and name, and numbers.
             unsafe {
                 bindings::_printk(
                     format.as_char_ptr(),
-                    MODULE.as_char_ptr(),
+                    (&raw const (*(*param).mod_).name).cast::<c_char>(),
                     (*param).name,
                     MIN,
                     MAX,
@@ -158,7 +157,7 @@ impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
 /// Makes the entry that the kernel's parameter code reads for a number from `MIN` to `MAX`.
 ///
 /// `value` is set by `param_set_uint_minmax`; all other uses are atomic loads.
-pub(crate) const fn u32_entry<const MIN: u32, const MAX: u32>(
+pub const fn u32_entry<const MIN: u32, const MAX: u32>(
     name: &'static CStr,
     value: &'static AtomicU32,
     permissions: u16,
@@ -170,7 +169,7 @@ pub(crate) const fn u32_entry<const MIN: u32, const MAX: u32>(
 }
 
 /// Makes the entry that the kernel's parameter code reads for a list of ports.
-pub(crate) const fn ports_entry(
+pub const fn ports_entry(
     name: &'static CStr,
     array: &'static Array,
     permissions: u16,
@@ -204,7 +203,8 @@ const fn entry(
 }
 
 /// The bytes of a string, for a static in section `.modinfo`.
-pub(crate) const fn bytes<const N: usize>(text: &str) -> [u8; N] {
+#[inline]
+pub const fn bytes<const N: usize>(text: &str) -> [u8; N] {
     let mut to = [0; N];
     let mut i = 0;
     while i < N {
@@ -215,7 +215,9 @@ pub(crate) const fn bytes<const N: usize>(text: &str) -> [u8; N] {
 }
 
 /// A C string out of a text that ends in NUL.
-pub(crate) const fn c_str(text: &'static str) -> &'static CStr {
+// Inline, as the others that may panic: they run when a module is compiled, and are in none.
+#[inline]
+pub const fn c_str(text: &'static str) -> &'static CStr {
     match CStr::from_bytes_with_nul(text.as_bytes()) {
         Ok(name) => name,
         Err(_) => panic!("the name has a NUL byte"),
@@ -230,15 +232,16 @@ pub(crate) const fn c_str(text: &'static str) -> &'static CStr {
 ///
 /// It shows up in `modinfo`, with the given mode in `/sys/module/*/parameters`, and on the command
 /// line of modprobe.
+#[macro_export]
 macro_rules! module_param {
     ($name:ident: bool = $default:literal, $permissions:literal, $description:expr) => {
-        $crate::netfilter::param::module_param!(
+        $crate::module_param!(
             @scalar $name, AtomicBool, $default, $crate::netfilter::param::bool_entry, $permissions, "bool", $description
         );
     };
     ($name:ident: u32 = $default:literal, $min:literal..=$max:expr, $permissions:literal,
      $description:expr) => {
-        $crate::netfilter::param::module_param!(
+        $crate::module_param!(
             @scalar $name, AtomicU32, $default, $crate::netfilter::param::u32_entry::<{ $min }, { $max }>, $permissions, "uint",
             $description
         );
@@ -250,7 +253,7 @@ macro_rules! module_param {
 
         const _: () = {
             static ARRAY: $crate::netfilter::param::Array = $name.array();
-            $crate::netfilter::param::module_param!(
+            $crate::module_param!(
                 @entry $name, $crate::netfilter::param::ports_entry, &ARRAY, $permissions, "array of ushort", $description
             );
         };
@@ -262,7 +265,7 @@ macro_rules! module_param {
             ::core::sync::atomic::$atomic::new($default);
 
         const _: () = {
-            $crate::netfilter::param::module_param!(
+            $crate::module_param!(
                 @entry $name, $entry, &$name, $permissions, $type, $description
             );
         };
@@ -290,4 +293,3 @@ macro_rules! module_param {
         static PARMTYPE: [u8; TYPE.len()] = param::bytes(TYPE);
     };
 }
-pub(crate) use module_param;

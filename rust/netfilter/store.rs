@@ -16,15 +16,17 @@
 
 use super::{
     count::Counter,
+    per_net::{
+        self,
+        OfNet,
+        PerNet, //
+    },
     stream::LineHelper,
     Conn, //
 };
-use crate::{
-    bindings,
-    proto::{
-        stream::PartialLine,
-        Direction, //
-    },
+use crate::proto::{
+    stream::PartialLine,
+    Direction, //
 };
 use core::{
     marker::PhantomData,
@@ -32,7 +34,10 @@ use core::{
         Deref,
         DerefMut, //
     },
-    ptr,
+    ptr::{
+        self,
+        NonNull, //
+    },
     sync::atomic::{
         AtomicPtr,
         AtomicU32,
@@ -44,21 +49,12 @@ use kernel::{
     alloc::{
         flags::{
             GFP_ATOMIC,
-            GFP_KERNEL,
             __GFP_ZERO, //
         },
         KBox, //
     },
-    bindings::{
-        net,
-        pernet_operations,
-        register_pernet_subsys,
-        unregister_pernet_subsys, //
-    },
-    error::to_result,
-    prelude::*,
-    time::msecs_to_jiffies,
-    types::Opaque, //
+    bindings::net,
+    time::msecs_to_jiffies, //
 };
 
 /// How many lines one client may have at a time.
@@ -102,7 +98,7 @@ impl DerefMut for KeptLine {
 struct Owner(usize);
 
 impl Owner {
-    fn new<S>(conn: &Conn<'_, S>, direction: Direction) -> Self {
+    fn new(conn: Conn<'_, ()>, direction: Direction) -> Self {
         let is_reply = usize::from(direction == Direction::Reply);
         // Connections are aligned to more than a byte.
         Self(conn.as_ptr().addr() | is_reply)
@@ -155,6 +151,13 @@ impl Slot {
         (!old.is_null()).then(|| unsafe { KBox::from_raw(old) })
     }
 
+    /// Frees the line that is here.
+    fn free(&self, kept: &Counter) {
+        if self.replace(None).is_some() {
+            kept.uncount();
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.line.load(Ordering::Relaxed).is_null()
     }
@@ -170,7 +173,7 @@ struct Table([[Slot; WAYS]; BUCKETS]);
 
 impl Table {
     /// Where the lines of the client that opened `conn` are.
-    fn bucket<S>(&self, conn: &Conn<'_, S>) -> &[Slot] {
+    fn bucket(&self, conn: Conn<'_, ()>) -> &[Slot] {
         let address = conn.source_address(Direction::Original);
         // Where the table lies is known to nobody outside, so nobody can choose an address for its
         // place in it.
@@ -198,28 +201,13 @@ pub(super) enum Taken {
     Lost,
 }
 
-/// Takes out the line that was kept for `direction` of a connection.
-pub(super) fn take<H: LineHelper>(conn: &Conn<'_, H::State>, direction: Direction) -> Taken {
-    let owner = Owner::new(conn, direction);
-    let line = table(conn).and_then(|table| {
-        let mut slots = table.bucket(conn).iter();
-        slots.find_map(|slot| slot.take(owner))
-    });
-    match line {
-        Some(line) => {
-            kept::<H>().uncount();
-            Taken::Line(KeptLine(line))
-        }
-        None => Taken::Lost,
-    }
+/// Takes out the line that was kept for `direction` of a connection of the helper `H`.
+pub(super) fn take<H: LineHelper>(conn: Conn<'_, ()>, direction: Direction) -> Taken {
+    tables::<H>(conn).take(Owner::new(conn, direction), conn, H::lines().counters.kept)
 }
 
 /// Gets memory for a line of `direction` of a connection.
-pub(super) fn new<S>(
-    conn: &Conn<'_, S>,
-    direction: Direction,
-    line: PartialLine,
-) -> Option<KeptLine> {
+pub(super) fn new(conn: Conn<'_, ()>, direction: Direction, line: PartialLine) -> Option<KeptLine> {
     let owner = Owner::new(conn, direction);
     KBox::new(Entry { owner, line }, GFP_ATOMIC)
         .ok()
@@ -230,48 +218,108 @@ pub(super) fn new<S>(
 ///
 /// Every other line of that owner goes, those in its way that are too old, and if there is no room
 /// then the oldest.
-pub(super) fn put<H: LineHelper>(conn: &Conn<'_, H::State>, KeptLine(line): KeptLine) -> bool {
-    let Some(table) = table(conn).or_else(|| make_table(conn)) else {
-        return false;
-    };
-    let now = now();
-    let mut place = None;
-    for slot in table.bucket(conn) {
-        if slot.take(line.owner).is_some() {
-            kept::<H>().uncount();
+pub(super) fn put<H: LineHelper>(conn: Conn<'_, ()>, line: KeptLine) -> bool {
+    tables::<H>(conn).put(conn, line, H::lines().counters.kept)
+}
+
+/// The table of a namespace, of the lines of one helper.
+///
+/// # Invariants
+///
+/// Null or from [`KBox::into_raw`]. Once set it stays until the namespace ends, or the helper.
+struct OfHelper(AtomicPtr<Table>);
+
+impl OfHelper {
+    fn take(&self, owner: Owner, conn: Conn<'_, ()>, kept: &Counter) -> Taken {
+        let line = self.table().and_then(|table| {
+            let mut slots = table.bucket(conn).iter();
+            slots.find_map(|slot| slot.take(owner))
+        });
+        match line {
+            Some(line) => {
+                kept.uncount();
+                Taken::Line(KeptLine(line))
+            }
+            None => Taken::Lost,
         }
-        if !slot.is_empty() && slot.age(now) > msecs_to_jiffies(AGE_MAX) {
-            free::<H>(slot);
-        }
-        let rank = if slot.is_empty() {
-            usize::MAX
-        } else {
-            slot.age(now)
+    }
+
+    fn put(&self, conn: Conn<'_, ()>, KeptLine(line): KeptLine, kept: &Counter) -> bool {
+        let Some(table) = self.table().or_else(|| self.make_table()) else {
+            return false;
         };
-        if place.is_none_or(|(best, _)| rank > best) {
-            place = Some((rank, slot));
+        let now = now();
+        let mut place = None;
+        for slot in table.bucket(conn) {
+            if slot.take(line.owner).is_some() {
+                kept.uncount();
+            }
+            if !slot.is_empty() && slot.age(now) > msecs_to_jiffies(AGE_MAX) {
+                slot.free(kept);
+            }
+            let rank = if slot.is_empty() {
+                usize::MAX
+            } else {
+                slot.age(now)
+            };
+            if place.is_none_or(|(best, _)| rank > best) {
+                place = Some((rank, slot));
+            }
+        }
+        let Some((_, slot)) = place else {
+            return false;
+        };
+        slot.owner.store(line.owner.0, Ordering::Relaxed);
+        slot.since.store(now, Ordering::Relaxed);
+        kept.count();
+        if slot.replace(Some(line)).is_some() {
+            kept.uncount();
+        }
+        true
+    }
+
+    /// The table, if there is one.
+    fn table(&self) -> Option<&Table> {
+        let table = self.0.load(Ordering::Acquire);
+        // SAFETY: By the type invariants it is null or valid.
+        unsafe { table.as_ref() }
+    }
+
+    #[cold]
+    fn make_table(&self) -> Option<&Table> {
+        let table = KBox::<Table>::new_uninit(GFP_ATOMIC | __GFP_ZERO).ok()?;
+        // SAFETY: All of it is zero, which is a valid value: integers and null pointers.
+        let new = KBox::into_raw(unsafe { table.assume_init() });
+        // INVARIANT: It comes from `into_raw`.
+        let set =
+            self.0
+                .compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Relaxed);
+        if set.is_err() {
+            // Another CPU was faster.
+            //
+            // SAFETY: It comes from `into_raw` above and was not stored.
+            drop(unsafe { KBox::from_raw(new) });
+        }
+        self.table()
+    }
+
+    /// Frees the table and its lines.
+    ///
+    /// # Safety
+    ///
+    /// Nobody may look at it any more.
+    unsafe fn clear(&self, kept: &Counter) {
+        let table = self.0.swap(ptr::null_mut(), Ordering::AcqRel);
+        if table.is_null() {
+            return;
+        }
+        // SAFETY: By the type invariants it comes from `into_raw`, and by the requirements of this function
+        // it is nobody's.
+        let table = unsafe { KBox::from_raw(table) };
+        for slot in table.lines() {
+            slot.free(kept);
         }
     }
-    let Some((_, slot)) = place else {
-        return false;
-    };
-    slot.owner.store(line.owner.0, Ordering::Relaxed);
-    slot.since.store(now, Ordering::Relaxed);
-    kept::<H>().count();
-    if slot.replace(Some(line)).is_some() {
-        kept::<H>().uncount();
-    }
-    true
-}
-
-fn free<H: LineHelper>(slot: &Slot) {
-    if slot.replace(None).is_some() {
-        kept::<H>().uncount();
-    }
-}
-
-fn kept<H: LineHelper>() -> &'static Counter {
-    H::line_counters().kept
 }
 
 fn now() -> usize {
@@ -279,115 +327,28 @@ fn now() -> usize {
     unsafe { (&raw const kernel::bindings::jiffies).read_volatile() }
 }
 
-/// The number under which each namespace has our table, see `pernet_operations.id`.
-static ID: AtomicU32 = AtomicU32::new(0);
+/// An [`OfHelper`] of the helper `H`.
+#[repr(transparent)]
+pub struct Tables<H>(OfHelper, PhantomData<fn(H)>);
 
-/// What each namespace has under [`ID`].
-///
-/// # Invariants
-///
-/// Null or from [`KBox::into_raw`]. Once set it stays until the namespace ends, or the module.
-struct OfNet(AtomicPtr<Table>);
+// SAFETY: All zero is null, and the number is the helper's for nothing else.
+unsafe impl<H: LineHelper> OfNet for Tables<H> {
+    fn id() -> &'static AtomicU32 {
+        &H::lines().store
+    }
 
-/// The table of the namespace that `conn` is in, if it has one.
-fn table<'a, S>(conn: &'a Conn<'_, S>) -> Option<&'a Table> {
-    let table = of_net(conn).0.load(Ordering::Acquire);
-    // SAFETY: By the type invariants of `OfNet` it is null or valid; the packet at hand keeps the
-    // namespace, and the module waits for it before it goes.
-    unsafe { table.as_ref() }
-}
-
-fn of_net<'a, S>(conn: &'a Conn<'_, S>) -> &'a OfNet {
-    // SAFETY: `conn` is valid by its invariants. A helper's function runs only while its `Store` exists,
-    // and so each namespace has an `OfNet` under that number, zeroed when it was made.
-    unsafe {
-        let net = bindings::nf_ct_net(conn.as_ptr());
-        &*bindings::net_generic(net, ID.load(Ordering::Relaxed)).cast::<OfNet>()
+    unsafe fn end(&self, _net: NonNull<net>) {
+        // SAFETY: No packet of the namespace comes any more: its devices went before, or the helper is not
+        // registered any more, which waits for those who are in it.
+        unsafe { self.0.clear(H::lines().counters.kept) };
     }
 }
 
-#[cold]
-fn make_table<'a, S>(conn: &'a Conn<'_, S>) -> Option<&'a Table> {
-    let table = KBox::<Table>::new_uninit(GFP_ATOMIC | __GFP_ZERO).ok()?;
-    // SAFETY: All of it is zero, which is a valid value: integers and null pointers.
-    let new = KBox::into_raw(unsafe { table.assume_init() });
-    // INVARIANT: It comes from `into_raw`.
-    let set =
-        of_net(conn)
-            .0
-            .compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Relaxed);
-    if set.is_err() {
-        // Another CPU was faster.
-        //
-        // SAFETY: It comes from `into_raw` above and was not stored.
-        drop(unsafe { KBox::from_raw(new) });
-    }
-    self::table(conn)
+fn tables<'a, H: LineHelper>(conn: Conn<'a, ()>) -> &'a OfHelper {
+    // SAFETY: A helper's function runs only while its `Store` exists.
+    let tables = unsafe { per_net::of_conn::<Tables<H>>(conn) };
+    &tables.0
 }
 
 /// Gives each network namespace a place for its table, while a helper that keeps lines is registered.
-///
-/// # Invariants
-///
-/// `pernet` is registered.
-pub(crate) struct Store<H: LineHelper> {
-    pernet: KBox<Opaque<pernet_operations>>,
-    _helper: PhantomData<H>,
-}
-
-// SAFETY: Nothing of it is touched by us while it is registered.
-unsafe impl<H: LineHelper> Send for Store<H> {}
-// SAFETY: As above.
-unsafe impl<H: LineHelper> Sync for Store<H> {}
-
-impl<H: LineHelper> Store<H> {
-    /// To be called before the helper is registered; only one may exist at a time.
-    ///
-    /// C function: `register_pernet_subsys`.
-    pub(crate) fn new() -> Result<Self> {
-        let pernet = KBox::new(
-            Opaque::new(pernet_operations {
-                exit: Some(net_exit::<H>),
-                id: ID.as_ptr(),
-                size: size_of::<OfNet>(),
-                ..pernet_operations::default()
-            }),
-            GFP_KERNEL,
-        )?;
-        // SAFETY: `pernet` is initialised and stays where it is until `drop` has unregistered it.
-        to_result(unsafe { register_pernet_subsys(pernet.get()) })?;
-        // INVARIANT: It was just registered.
-        Ok(Self {
-            pernet,
-            _helper: PhantomData,
-        })
-    }
-}
-
-impl<H: LineHelper> Drop for Store<H> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants it is registered.
-        unsafe { unregister_pernet_subsys(self.pernet.get()) };
-    }
-}
-
-/// Frees the lines of a namespace that ends, or all when the module goes.
-///
-/// # Safety
-///
-/// Only the kernel may call it, as `exit` of a registered `pernet_operations` with [`ID`].
-unsafe extern "C" fn net_exit<H: LineHelper>(net: *mut net) {
-    // SAFETY: `net` is valid, and has an `OfNet` under that number.
-    let of_net =
-        unsafe { &*bindings::net_generic(net, ID.load(Ordering::Relaxed)).cast::<OfNet>() };
-    let table = of_net.0.swap(ptr::null_mut(), Ordering::AcqRel);
-    if table.is_null() {
-        return;
-    }
-    // SAFETY: By the type invariants it comes from `into_raw`. No packet of the namespace comes any more:
-    // its devices went before, or the helper is not registered any more.
-    let table = unsafe { KBox::from_raw(table) };
-    for slot in table.lines() {
-        free::<H>(slot);
-    }
-}
+pub type Store<H> = PerNet<Tables<H>>;

@@ -16,7 +16,6 @@ use super::{
         Taken, //
     },
     Conn,
-    Helper,
     Packet,
     Verdict, //
 };
@@ -24,7 +23,6 @@ use crate::proto::{
     stream::{
         self,
         Glance,
-        Header,
         LineSession,
         News,
         PartialLine,
@@ -35,31 +33,48 @@ use crate::proto::{
     Direction,
     Outcome, //
 };
+use core::sync::atomic::AtomicU32;
 
-pub(crate) use super::store::Store;
+pub use super::store::Store;
 
 /// A helper of a protocol that talks in lines over TCP.
-pub(crate) trait LineHelper:
-    Announcer<State: LineSession<Found = <Self as Announcer>::Found>>
-{
-    /// What is counted of lines.
-    fn line_counters() -> LineCounters;
+pub trait LineHelper: Announcer<State: LineSession<Found = <Self as Announcer>::Found>> {
+    /// What is kept and counted of lines: a static of the helper's.
+    fn lines() -> &'static Lines;
 }
 
-/// See [`LineHelper::line_counters`].
-pub(crate) struct LineCounters {
+/// See [`LineHelper::lines`].
+pub struct Lines {
+    /// What is counted of them.
+    pub counters: LineCounters,
+    /// The number under which namespaces have their table, see [`store`].
+    pub(super) store: AtomicU32,
+}
+
+/// What is counted of lines.
+pub struct LineCounters {
     /// Connections that turn out to be another protocol's.
-    pub(crate) foreign: &'static Refusal,
+    pub foreign: &'static Refusal,
     /// Connections that are encrypted from some point on.
-    pub(crate) encrypted: &'static Counter,
+    pub encrypted: &'static Counter,
     /// Segments that are held back until they come in one piece.
-    pub(crate) held: &'static Counter,
+    pub held: &'static Counter,
     /// Lines that are kept at the moment.
-    pub(crate) kept: &'static Counter,
+    pub kept: &'static Counter,
     /// Lines that were not put together.
-    pub(crate) gave_up: &'static Counter,
+    pub gave_up: &'static Counter,
     /// Segments of which the rest was not looked at, since they announce too much.
-    pub(crate) too_many: &'static Counter,
+    pub too_many: &'static Counter,
+}
+
+impl Lines {
+    /// For a static.
+    pub const fn new(counters: LineCounters) -> Self {
+        Self {
+            counters,
+            store: AtomicU32::new(0),
+        }
+    }
 }
 
 /// So many announcements of one segment are looked at, or more if more may be expected at a time.
@@ -70,7 +85,7 @@ const MOST: u32 = 8;
 /// Packet and connection go on by value, and from the last call of each function: so the way of most
 /// packets needs no memory of its own.
 #[inline]
-pub(crate) fn look<H: LineHelper>(
+pub fn look<H: LineHelper>(
     packet: Packet<'_>,
     conn: Conn<'_, H::State>,
     direction: Direction,
@@ -104,12 +119,12 @@ fn after_glance<H: LineHelper>(
     let mut on = OnPacket::<H>::new(&mut packet, &conn, offset);
     let verdict = stream::after_glance(glance, conn.state(), conn.direction(), header, &mut on);
     if verdict == Verdict::Drop {
-        H::line_counters().held.count();
+        H::lines().counters.held.count();
     }
     match conn.state().take_news() {
         None => {}
-        Some(News::Encrypted) => H::line_counters().encrypted.count(),
-        Some(News::Foreign) => H::line_counters().foreign.note(conn),
+        Some(News::Encrypted) => H::lines().counters.encrypted.count(),
+        Some(News::Foreign) => H::lines().counters.foreign.note(conn),
     }
     verdict
 }
@@ -192,7 +207,7 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
         if !self.conn.state().kept().take(direction) {
             return None;
         }
-        match store::take::<H>(self.conn, direction) {
+        match store::take::<H>(self.conn.without_state(), direction) {
             Taken::Line(line) => Some(line),
             Taken::Lost => {
                 self.has_lost = true;
@@ -206,11 +221,11 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
     }
 
     fn line(&mut self, line: PartialLine) -> Option<Self::Line> {
-        store::new(self.conn, self.conn.direction(), line)
+        store::new(self.conn.without_state(), self.conn.direction(), line)
     }
 
     fn keep(&mut self, line: Self::Line) -> bool {
-        let is_kept = store::put::<H>(self.conn, line);
+        let is_kept = store::put::<H>(self.conn.without_state(), line);
         if is_kept {
             self.conn.state().kept().put(self.conn.direction());
         } else {
@@ -220,7 +235,7 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
     }
 
     fn give_up(&mut self) {
-        H::line_counters().gave_up.count();
+        H::lines().counters.gave_up.count();
     }
 
     fn most(&self) -> usize {
@@ -229,6 +244,6 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
     }
 
     fn stop(&mut self) {
-        H::line_counters().too_many.count();
+        H::lines().counters.too_many.count();
     }
 }

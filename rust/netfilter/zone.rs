@@ -49,7 +49,7 @@ pub(super) fn turn(zone: &mut bindings::nf_conntrack_zone, direction: Direction)
 impl Expectation {
     /// Whether its master is in a zone of one direction, so that other tenants may expect the same.
     #[inline]
-    pub(super) fn is_of_tenant(&self) -> bool {
+    pub fn is_of_tenant(&self) -> bool {
         // SAFETY: By the type invariants the expectation is valid.
         is_of_original(unsafe { &(*self.as_ptr()).zone })
     }
@@ -59,7 +59,7 @@ impl Expectation {
     /// C function: `nf_conntrack_find_get`.
     #[cold]
     #[inline(never)]
-    pub(super) fn is_connected(&self, tuple: &bindings::nf_conntrack_tuple) -> bool {
+    pub fn is_connected(&self, tuple: &bindings::nf_conntrack_tuple) -> bool {
         // SAFETY: By the type invariants the expectation is valid, and its master is that of the packet at
         // hand. The connection found is referred to until it is put.
         unsafe {

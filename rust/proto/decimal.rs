@@ -22,7 +22,7 @@
 
 /// Returns what `byte` is worth as a decimal digit.
 #[inline]
-pub(super) fn digit(byte: u8) -> Option<u32> {
+pub fn digit(byte: u8) -> Option<u32> {
     let value = byte.wrapping_sub(b'0');
     (value <= 9).then(|| u32::from(value))
 }
@@ -30,7 +30,7 @@ pub(super) fn digit(byte: u8) -> Option<u32> {
 /// Reads up to eight digits at once if there are eight bytes; returns the number that they make, and
 /// how many they are.
 #[inline]
-pub(super) fn eight(bytes: &[u8]) -> Option<(u32, usize)> {
+pub fn eight(bytes: &[u8]) -> Option<(u32, usize)> {
     const ONES: u64 = u64::MAX / 0xff;
 
     // The first byte is the lowest. Digits become 0 to 9.

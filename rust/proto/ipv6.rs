@@ -11,7 +11,7 @@ use core::{
 ///
 /// That takes several times as many instructions.
 #[inline(never)]
-pub(super) fn parse(text: &[u8]) -> Option<Ipv6Addr> {
+pub fn parse(text: &[u8]) -> Option<Ipv6Addr> {
     // What stands before `::`, and how many groups that is; then the same of what is behind it.
     let mut head = None;
     let (mut bits, mut groups) = (0u128, 0u32);

@@ -6,30 +6,28 @@
 //! kernel, takes time or memory, or can panic: every access is checked in a way that leaves no
 //! panicking branch behind.
 //!
-//! This is a module of each kernel module and, through `lib.rs`, a crate on the host.
+//! This is a module of the crate `ip_conntrack_core` and, through `lib.rs`, a crate on the host.
 
-// Each kernel module has its protocol only, see Kbuild.
-#[cfg(any(not(MODULE), protocol_amanda))]
+// In the kernel each is in its helper's crate.
+#[cfg(not(MODULE))]
 pub mod amanda;
-#[cfg(any(not(MODULE), protocol_ftp))]
+#[cfg(not(MODULE))]
 pub mod ftp;
-#[cfg(any(not(MODULE), protocol_irc))]
+#[cfg(not(MODULE))]
 pub mod irc;
-#[cfg(any(not(MODULE), protocol_tftp))]
+#[cfg(not(MODULE))]
 pub mod tftp;
 
-mod decimal;
-mod ipv6;
-mod reader;
-mod scan;
+pub mod decimal;
+pub mod ipv6;
+pub mod reader;
+pub mod scan;
 mod span;
 pub mod stream;
 mod text;
 
 use core::num::NonZeroU16;
 
-// Each kernel module uses its part only.
-#[allow(unused_imports)]
 pub use self::{
     span::Span,
     text::Text, //

@@ -14,7 +14,7 @@ use super::{
 /// bytes end, so that what is built of them is determined by the bytes it has consumed and the one
 /// behind them.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub struct Reader<'a> {
     /// What is to be read.
     rest: &'a [u8],
     /// Offset of the end.
@@ -26,7 +26,7 @@ impl<'a> Reader<'a> {
     ///
     /// Also returns whether there are so many.
     #[inline]
-    pub(super) fn new(bytes: &'a [u8], start: usize, max: usize) -> (Self, bool) {
+    pub fn new(bytes: &'a [u8], start: usize, max: usize) -> (Self, bool) {
         let rest = bytes.get(start..).unwrap_or_default();
         let window = rest.get(..max);
         let rest = window.unwrap_or(rest);
@@ -39,20 +39,20 @@ impl<'a> Reader<'a> {
 
     /// Returns the offset of the next byte.
     #[inline]
-    pub(super) const fn at(&self) -> usize {
+    pub const fn at(&self) -> usize {
         // Never wraps: `rest` is the last of so many bytes.
         self.end.wrapping_sub(self.rest.len())
     }
 
     /// Returns the next byte without consuming it.
     #[inline]
-    pub(super) fn peek(&self) -> Result<u8, Reject> {
+    pub fn peek(&self) -> Result<u8, Reject> {
         self.rest.first().copied().ok_or(Reject::Incomplete)
     }
 
     /// Consumes the byte that was peeked at.
     #[inline]
-    pub(super) fn bump(&mut self) {
+    pub fn bump(&mut self) {
         if let [_, tail @ ..] = self.rest {
             self.rest = tail;
         }
@@ -60,26 +60,26 @@ impl<'a> Reader<'a> {
 
     /// Consumes `count` bytes, or all that there are.
     #[inline]
-    pub(super) fn pass(&mut self, count: usize) {
+    pub fn pass(&mut self, count: usize) {
         self.rest = self.rest.get(count..).unwrap_or_default();
     }
 
     /// Returns the next bytes, if there are so many.
     #[inline]
-    pub(super) fn first_chunk<const N: usize>(&self) -> Option<&'a [u8; N]> {
+    pub fn first_chunk<const N: usize>(&self) -> Option<&'a [u8; N]> {
         self.rest.first_chunk()
     }
 
     /// Consumes bytes up to and including the first `WANTED`.
     #[inline]
-    pub(super) fn behind<const WANTED: u8>(&mut self) -> Result<(), Reject> {
+    pub fn behind<const WANTED: u8>(&mut self) -> Result<(), Reject> {
         self.rest = scan::skip_past::<WANTED>(self.rest).ok_or(Reject::Incomplete)?;
         Ok(())
     }
 
     /// Consumes bytes as long as they are `wanted`.
     #[inline]
-    pub(super) fn skip(&mut self, wanted: impl Fn(u8) -> bool) -> Result<(), Reject> {
+    pub fn skip(&mut self, wanted: impl Fn(u8) -> bool) -> Result<(), Reject> {
         // Not a byte at a time from `self`, which would be written each time.
         let mut here = *self;
         let result = loop {
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
 
     /// Consumes bytes of at least `LIMIT`, at most 128, but not all of them.
     #[inline(always)]
-    pub(super) fn skip_words<const LIMIT: u8>(&mut self) {
+    pub fn skip_words<const LIMIT: u8>(&mut self) {
         self.rest = scan::skip_words::<LIMIT>(self.rest);
     }
 
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
     ///
     /// No letter and no space may be wanted.
     #[inline(always)]
-    pub(super) fn find(&mut self, wanted: impl Fn(u8) -> bool) -> Result<bool, Reject> {
+    pub fn find(&mut self, wanted: impl Fn(u8) -> bool) -> Result<bool, Reject> {
         loop {
             self.rest = scan::skip_letters(self.rest);
             match self.peek()? {
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
 
     /// Consumes one byte, which must be `wanted`.
     #[inline]
-    pub(super) fn one(&mut self, wanted: u8) -> Result<(), Reject> {
+    pub fn one(&mut self, wanted: u8) -> Result<(), Reject> {
         if self.peek()? != wanted {
             return Err(Reject::Malformed);
         }
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
     ///
     /// Else this is something else, [`Reject::NotOurs`].
     #[inline]
-    pub(super) fn word<const N: usize>(&mut self, word: &[u8; N]) -> Result<(), Reject> {
+    pub fn word<const N: usize>(&mut self, word: &[u8; N]) -> Result<(), Reject> {
         // Makes capitals small. No other byte becomes a letter.
         const LOWER: u64 = u64::from_le_bytes([0x20; 8]);
         let (mut letters, mut ours) = ([0; 8], [0; 8]);
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
 
     /// The same for a word of any length, letter by letter.
     #[inline]
-    pub(super) fn long_word(&mut self, word: &[u8]) -> Result<(), Reject> {
+    pub fn long_word(&mut self, word: &[u8]) -> Result<(), Reject> {
         same(self.rest, word)?;
         self.pass(word.len());
         Ok(())
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
     /// Consumes one byte, which must be `wanted`; else this is something else,
     /// [`Reject::NotOurs`].
     #[inline]
-    pub(super) fn mark(&mut self, wanted: u8) -> Result<(), Reject> {
+    pub fn mark(&mut self, wanted: u8) -> Result<(), Reject> {
         self.one(wanted).map_err(|reject| match reject {
             Reject::Malformed => Reject::NotOurs,
             other => other,
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
     ///
     /// Without it the word before was another one, [`Reject::NotOurs`].
     #[inline]
-    pub(super) fn spaces(&mut self) -> Result<(), Reject> {
+    pub fn spaces(&mut self) -> Result<(), Reject> {
         if self.peek()? != b' ' {
             return Err(Reject::NotOurs);
         }
@@ -181,13 +181,13 @@ impl<'a> Reader<'a> {
     ///
     /// More than 65535 is malformed; leading zeroes are not.
     #[inline]
-    pub(super) fn number(&mut self) -> Result<u16, Reject> {
+    pub fn number(&mut self) -> Result<u16, Reject> {
         u16::try_from(self.long_number()?).map_err(|_| Reject::Malformed)
     }
 
     /// The same up to the limit of `u32`.
     #[inline]
-    pub(super) fn long_number(&mut self) -> Result<u32, Reject> {
+    pub fn long_number(&mut self) -> Result<u32, Reject> {
         match decimal::eight(self.rest) {
             Some((number, len @ 1..8)) => {
                 self.pass(len);
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
     /// Consumes `COUNT` numbers of 0 to 255, at most 8, with a `separator` between each two, and
     /// returns them as the bytes of a word, the first on top.
     #[inline(always)]
-    pub(super) fn octets<const COUNT: u32>(&mut self, separator: u8) -> Result<u64, Reject> {
+    pub fn octets<const COUNT: u32>(&mut self, separator: u8) -> Result<u64, Reject> {
         let mut rest = self.rest;
         let (mut all, mut left) = (0, COUNT);
         let result = loop {
@@ -260,7 +260,7 @@ impl<'a> Reader<'a> {
 
     /// Returns the bytes from where `before` was to the next byte.
     #[inline]
-    pub(super) fn consumed(&self, before: &Self) -> &'a [u8] {
+    pub fn consumed(&self, before: &Self) -> &'a [u8] {
         let len = before.rest.len().wrapping_sub(self.rest.len());
         before.rest.get(..len).unwrap_or_default()
     }

@@ -33,7 +33,7 @@ const TOPS: usize = ONES << 7;
 
 /// Returns what follows the first newline, or [`None`] if there is none.
 #[inline]
-pub(super) fn skip_line(bytes: &[u8]) -> Option<&[u8]> {
+pub fn skip_line(bytes: &[u8]) -> Option<&[u8]> {
     // Lines are long: most of it half as carefully, several words at a time.
     let mut rest = bytes;
     while let Some((words, tail)) = rest.split_first_chunk::<{ 4 * BYTES }>() {
@@ -47,7 +47,7 @@ pub(super) fn skip_line(bytes: &[u8]) -> Option<&[u8]> {
 
 /// Returns what follows the first `WANTED`, or [`None`] if there is none.
 #[inline]
-pub(super) fn skip_past<const WANTED: u8>(bytes: &[u8]) -> Option<&[u8]> {
+pub fn skip_past<const WANTED: u8>(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk() {
         let hits = equal::<WANTED>(usize::from_le_bytes(*word));
@@ -87,7 +87,7 @@ fn equal<const WANTED: u8>(word: usize) -> usize {
 /// Returns `bytes` without words at their beginning that are letters and spaces only, and some of
 /// those that are in the next.
 #[inline(always)]
-pub(super) fn skip_letters(bytes: &[u8]) -> &[u8] {
+pub fn skip_letters(bytes: &[u8]) -> &[u8] {
     const SPACES: usize = usize::from_le_bytes([b' '; BYTES]);
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk() {
@@ -105,7 +105,7 @@ pub(super) fn skip_letters(bytes: &[u8]) -> &[u8] {
 /// Returns `bytes` without words at their beginning that seem free of bytes less than `LIMIT`, at most
 /// 128: of those there may be more.
 #[inline(always)]
-pub(super) fn skip_words<const LIMIT: u8>(bytes: &[u8]) -> &[u8] {
+pub fn skip_words<const LIMIT: u8>(bytes: &[u8]) -> &[u8] {
     let mut rest = bytes;
     while let Some((word, tail)) = rest.split_first_chunk::<BYTES>() {
         if borrows::<LIMIT>(word) & TOPS != 0 {
@@ -121,7 +121,7 @@ pub(super) fn skip_words<const LIMIT: u8>(bytes: &[u8]) -> &[u8] {
 ///
 /// It takes half of the time that certainty would.
 #[inline(always)]
-pub(super) fn seems_free_of_less_than<const LIMIT: u8>(bytes: &[u8]) -> bool {
+pub fn seems_free_of_less_than<const LIMIT: u8>(bytes: &[u8]) -> bool {
     let mut tops = 0;
     if bytes.len() >= 4 * BYTES {
         tops |= borrows::<LIMIT>(last::<{ 4 * BYTES }>(bytes));
@@ -165,7 +165,7 @@ fn borrows<const LIMIT: u8>(words: &[u8]) -> usize {
 
 /// Tells whether any of the bytes is a newline.
 #[inline]
-pub(super) fn has_newline(bytes: &[u8]) -> bool {
+pub fn has_newline(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk() else {
         return bytes.contains(&b'\n');
     };
@@ -197,7 +197,7 @@ fn newlines(word: &[u8; BYTES]) -> usize {
 
 /// Tells whether any of the bytes is 0 or 1.
 #[inline]
-pub(super) fn has_0_or_1(bytes: &[u8]) -> bool {
+pub fn has_0_or_1(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk() else {
         return bytes.iter().any(|&byte| byte < 2);
     };

@@ -19,7 +19,7 @@ pub struct Span {
 
 impl Span {
     /// Returns the span of `place`, or [`None`] if `bytes` has no such place.
-    pub(super) fn new(bytes: &[u8], place: Range<usize>) -> Option<Self> {
+    pub fn new(bytes: &[u8], place: Range<usize>) -> Option<Self> {
         // INVARIANT: `get` succeeds only for `start <= end <= bytes.len()`.
         Some(Self {
             start: place.start,

@@ -30,12 +30,12 @@ impl Text {
     }
 
     /// Empties it.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.len = 0;
     }
 
     /// Appends one byte.
-    pub(super) fn push(&mut self, byte: u8) {
+    pub fn push(&mut self, byte: u8) {
         if let Some(slot) = self.bytes.get_mut(self.len) {
             *slot = byte;
             self.len = self.len.wrapping_add(1);
@@ -44,7 +44,7 @@ impl Text {
 
     /// Appends a few bytes.
     #[inline]
-    pub(super) fn push_all<const N: usize>(&mut self, bytes: &[u8; N]) {
+    pub fn push_all<const N: usize>(&mut self, bytes: &[u8; N]) {
         let room = self.bytes.get_mut(self.len..);
         if let Some(room) = room.and_then(<[u8]>::first_chunk_mut) {
             *room = *bytes;
@@ -54,7 +54,7 @@ impl Text {
 
     /// Appends `octets` in decimal, with `separator` between each two.
     #[inline(never)]
-    pub(super) fn push_octets(&mut self, octets: &[u8], separator: u8) {
+    pub fn push_octets(&mut self, octets: &[u8], separator: u8) {
         for octet in octets {
             let octet = u32::from(*octet);
             // Divided by 100 and 10; right for numbers that are so small.
@@ -78,7 +78,7 @@ impl Text {
 
     /// Appends `number` in decimal.
     #[inline(never)]
-    pub(super) fn push_decimal(&mut self, number: u32) {
+    pub fn push_decimal(&mut self, number: u32) {
         // Eight digits at once; two more may stand before them.
         const MAX: u32 = 100_000_000;
         let mut skipped = None;
@@ -106,7 +106,7 @@ impl Text {
 
     /// Appends all eight groups of `address` in hexadecimal: nothing that reads an address fails on
     /// that.
-    pub(super) fn push_groups(&mut self, address: Ipv6Addr) {
+    pub fn push_groups(&mut self, address: Ipv6Addr) {
         let mut separator = None;
         for group in address.segments() {
             if let Some(separator) = separator {

@@ -21,6 +21,8 @@ RATIO = {
 FTP_FRAGMENT = 0.2
 FRAGMENT_TO_LINEAR = 1.3
 TEXT = 1.0
+# Instructions of automatic assignment for a packet of an established connection, however many helpers.
+HOOK = 35
 
 
 def ratio_limit(case, place):
@@ -60,6 +62,12 @@ def all_of(found):
                     what = f"{case.name}, {place}: {who} {result['wrong']}"
                     goals.append({**_goal("instructions", what, None, None), "state": "wrong"})
     for name, sizes in found["text"].items():
-        value = sizes["ours"] and sizes["ours"] / sizes["stock"]
-        goals.append(_goal("text", f"{name}: text of both halves, ours / stock", value, TEXT))
+        if sizes["stock"]:
+            value = sizes["ours"] and sizes["ours"] / sizes["stock"]
+            goals.append(_goal("text", f"{name}: text, ours / stock", value, TEXT))
+    for case in cases.HOOKS:
+        counts = found.get("hooks", {}).get(case.name)
+        for key in ("one", "all") if case.what == "hook" and not case.is_new else ():
+            value = counts and counts[key] - counts["without"]
+            goals.append(_goal("hook", f"{case.name}, {key}: instructions", value, HOOK))
     return goals

@@ -54,9 +54,10 @@ def short(found):
 def _hooks(found):
     rows = []
     for name, counts in found.get("hooks", {}).items():
-        rows.append([name, str(counts["with"] - counts["without"]), str(counts.get("rule", ""))])
-    head = ["automatic assignment", "the hook of one helper", "instead: attaching it from a rule's template"]
-    return table(head, rows, {1, 2}) if rows else ""
+        ours = [str(counts[key] - counts["without"]) for key in ("one", "all")]
+        rows.append([name, *ours, str(counts.get("rule", ""))])
+    head = ["automatic assignment", "one helper", "four helpers", "instead: attaching it from a rule's template"]
+    return table(head, rows, {1, 2, 3}) if rows else ""
 
 
 def _text(found):
@@ -64,7 +65,7 @@ def _text(found):
     for name, sizes in found["text"].items():
         ours = sizes["ours"]
         rows.append([name, f"{sizes['stock']:,}", f"{ours:,}" if ours else "missing",
-                     f"{ours / sizes['stock']:.2f}" if ours else ""])
+                     f"{ours / sizes['stock']:.2f}" if ours and sizes["stock"] else ""])
     return table(["bytes of code of both halves", "stock", "ours", "ratio"], rows, {1, 2, 3})
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""All eight modules at once, and loading them without a process for each."""
+"""All our modules at once, and loading them without a process for each."""
 
 import ctypes
 import os
@@ -15,7 +15,8 @@ NAT = [module.Module(f"ip_nat_{name}") for name in PROTOCOLS]
 
 def files():
     """Each module's name and file, in an order in which they can be loaded."""
-    return {half.name: shell.run(["modinfo", "-n", half.name]).strip() for half in (*CONNTRACK, *NAT)}
+    ordered = (module.CORE, *CONNTRACK, module.NAT_CORE, *NAT)
+    return {half.name: shell.run(["modinfo", "-n", half.name]).strip() for half in ordered}
 
 
 def _system_call(number, *arguments):
@@ -40,6 +41,6 @@ def load_all():
 
 
 def unload_all():
-    for half in (*NAT, *CONNTRACK):
+    for half in (*NAT, module.NAT_CORE, *CONNTRACK, module.CORE):
         if half.loaded():
             half.unload()

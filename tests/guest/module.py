@@ -46,8 +46,11 @@ def under_test():
     return STOCK if os.environ.get("HELPER") == "stock" else OURS
 
 
+# What all of ours need, and what their NAT halves do; they stay when those go.
+CORE, NAT_CORE = Module("ip_conntrack_core"), Module("ip_nat_core")
+
 # All that a test may have loaded, in an order in which they can go; see helpers.py for more of them.
-LOADABLE = [OURS, STOCK]
+LOADABLE = [OURS, STOCK, NAT_CORE, CORE]
 
 
 def unload_all():

@@ -9,15 +9,17 @@ import pytest
 
 import natmodule
 import topology
+from dcc import Session
 from dialogue import Dialogue
 from expected import helpers_of
+from helpers import IRC
 from module import OURS, STOCK
 from shell import run
 from test_assign import PORT, load
 
 pytestmark = pytest.mark.ours
 MODPROBE_CONF = Path("/etc/modprobe.d/ip_conntrack_rust.conf")
-CONNTRACK_HOOK, OUR_HOOK = "[nf_conntrack]", "[ip_conntrack_ftp]"
+CONNTRACK_HOOK, OUR_HOOK = "[nf_conntrack]", "[ip_conntrack_core]"
 
 
 def hooks(host):
@@ -42,6 +44,20 @@ def test_tracking_is_not_turned_on(network, clean, flow):
 def test_no_hook_without_assignment(network, clean, flow):
     load(auto_assign=0)
     flow("plain")
+    assert OUR_HOOK not in hooks(network.router)
+
+
+def test_one_hook_for_all_helpers(network, clean, way):
+    """It is there as long as one of them wants connections, and that one gets its own."""
+    load()
+    alone = hooks(network.router).count(OUR_HOOK)
+    IRC.ours.load()
+    assert hooks(network.router).count(OUR_HOOK) == alone > 0
+    OURS.unload()
+    with Session(way(IRC, "plain", assign=None)):
+        assert helpers_of(network.router, IRC.port) == ["irc"]
+    assert hooks(network.router).count(OUR_HOOK) == alone
+    IRC.ours.unload()
     assert OUR_HOOK not in hooks(network.router)
 
 

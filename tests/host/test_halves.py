@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The two halves of a pair know each other by a symbol that names the sources they are made of."""
+"""The modules know each other by symbols that name the sources they are made of, and export no more than
+the others need."""
 
 import os
 import re
@@ -13,26 +14,56 @@ from test_modules import modinfo
 
 NAMES = ("ftp", "irc", "tftp", "amanda")
 SOURCES = ("Kbuild", "rust", "nat", *(f"{name}_helper.rs" for name in NAMES))
+# As rustc writes a path into a symbol: the crate with a hash in which that of its sources is, and a name.
+SLOT = re.compile(r"^[0-9a-f ]* ([BDU]) (_RNvCs\w+_\d+ip_conntrack_\w+?3NAT)$", re.MULTILINE)
 
 
-def slots(objfile):
-    """The symbols by which a half is found, with the letter of nm for each: B where it is, U where it is needed."""
-    listing = subprocess.run(["nm", objfile], check=True, stdout=subprocess.PIPE, text=True).stdout
-    return re.findall(r"^[0-9a-f ]* ([BU]) (ip_nat_\w+_hook_\w*)$", listing, re.MULTILINE)
+def symbols(objfile, *options):
+    return subprocess.run(["nm", *options, objfile], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def test_halves_agree(build):
-    """For each pair another, as each has sources of its own."""
-    builds = set()
+def exported(module):
+    return {line.rsplit("__ksymtab_", 1)[1] for line in symbols(module, "--format=just-symbols").splitlines()
+            if line.startswith("__ksymtab_")}
+
+
+def test_halves_agree(build, modules):
+    """All are of one build. Each conntrack half has a place for its NAT half, which knows it."""
+    assert len(modules) == 2 * len(NAMES) + 2
+    [which] = {tuple(modinfo(module, "build")) for module in modules}
+    assert re.fullmatch("[0-9a-f]{16}", which[0])
     for name in NAMES:
         conntrack, nat = build / f"ip_conntrack_{name}.ko", build / f"ip_nat_{name}.ko"
-        [[which]] = [modinfo(conntrack, "build")]
-        assert re.fullmatch("[0-9a-f]{16}", which) and modinfo(nat, "build") == [which]
-        assert slots(conntrack) == [("B", f"ip_nat_{name}_hook_{which}")]
-        assert slots(nat) == [("U", f"ip_nat_{name}_hook_{which}")]
-        assert f"ip_conntrack_{name}" in modinfo(nat, "depends")[0].split(",")
-        builds.add(which)
-    assert len(builds) == len(NAMES)
+        [(kind, slot)] = SLOT.findall(symbols(conntrack))
+        assert kind in "BD" and SLOT.findall(symbols(nat)) == [("U", slot)]
+        assert slot in exported(conntrack)
+        needed = {module for module in modinfo(nat, "depends")[0].split(",") if module.startswith("ip_")}
+        assert {f"ip_conntrack_{name}", "ip_nat_core"} <= needed <= {f"ip_conntrack_{name}", "ip_nat_core", "ip_conntrack_core"}
+        assert "ip_conntrack_core" in modinfo(conntrack, "depends")[0].split(",")
+
+
+def test_nothing_is_exported_for_nobody(modules):
+    needed = set()
+    for module in modules:
+        needed |= set(symbols(module, "--undefined-only", "--format=just-symbols").split())
+    for module in modules:
+        assert exported(module) <= needed, module.name
+        # Somebody else's modules may have a function of this kind, too, and call it the same.
+        for name in exported(module):
+            assert name.startswith("_R") or name.endswith("_ip_conntrack_core"), name
+
+
+def test_nothing_is_there_twice(modules):
+    """Neither Rust's functions, but for those that are made anew for each type or are part of their callers,
+    nor the C functions for the kernel's inline ones."""
+    seen = {}
+    for module in modules:
+        for line in symbols(module, "--defined-only").splitlines():
+            name = line.split()[-1]
+            if line.split()[-2] in "tT" and (name.startswith("_R") or name.endswith("_ip_conntrack_core")):
+                assert name not in seen, f"{name} is in {seen[name]} and {module.name}"
+                seen[name] = module.name
+    assert len(seen) > 100
 
 
 @pytest.fixture
@@ -49,24 +80,22 @@ def copy():
 
 def test_other_sources_are_another_build(setup, build, copy):
     def made():
-        run("scripts/kbuild", "ftp_helper.o", "nat/ftp.o",
-            env={**os.environ, "KDIR": setup["KDIR"], "M": str(copy), "OUT": str(copy / "out")})
-        [[(_, conntrack)], [(_, nat)]] = [slots(copy / "out" / name) for name in ("ftp_helper.o", "nat/ftp.o")]
+        run("scripts/kbuild", "nat/ftp.o", env={**os.environ, "KDIR": setup["KDIR"], "M": str(copy), "OUT": str(copy / "out")})
+        [[(_, conntrack)], [(_, nat)]] = [SLOT.findall(symbols(copy / "out" / name)) for name in ("ftp_helper.o", "nat/ftp.o")]
         assert conntrack == nat
         return conntrack
 
     # The same in another folder, at another time.
     seen = [made()]
-    assert seen == [slots(build / "ip_nat_ftp.ko")[0][1]]
-    for changed in ("nat/ftp.rs", "ftp_helper.rs", "rust/proto/ftp/mod.rs", "rust/netfilter/nat/mod.rs"):
+    assert seen == [SLOT.findall(symbols(build / "ip_nat_ftp.ko"))[0][1]]
+    for changed in ("nat/ftp.rs", "ftp_helper.rs", "rust/proto/ftp/mod.rs", "rust/netfilter/nat/port.rs", "rust/proto/scan.rs"):
         with (copy / changed).open("a") as source:
             source.write("// Another.\n")
         now = made()
-        assert now not in seen, f"{changed} was changed, and both halves are as before"
+        assert now not in seen, f"{changed} was changed, and all is as before"
         seen.append(now)
-    # What neither half is made of.
-    for changed in ("nat/irc.rs", "irc_helper.rs", "rust/proto/Cargo.toml"):
-        with (copy / changed).open("a") as source:
-            source.write("\n")
+    # What no module is made of.
+    with (copy / "rust/proto/Cargo.toml").open("a") as source:
+        source.write("\n")
     (copy / "nat/ftp.rs").touch()
     assert made() == seen[-1]

@@ -35,15 +35,17 @@ def _installed(root):
 
 def test_install_and_uninstall(make, modprobe, tmp_path):
     make("install")
-    assert _installed(tmp_path) == {f"ip_{kind}_{name}" for kind in ("conntrack", "nat") for name in NAMES}
+    assert _installed(tmp_path) == {f"ip_{kind}_{name}" for kind in ("conntrack", "nat") for name in (*NAMES, "core")}
     assert (tmp_path / CONF).read_bytes() == (TOP / "scripts/modprobe.d/ip_conntrack_rust.conf").read_bytes()
     for name in NAMES:
         loaded = [line.split("/")[-1].split(".ko")[0] for line in modprobe("--show-depends", f"ip_nat_{name}").splitlines()
                   if line.startswith("insmod")]
-        assert loaded == [f"ip_conntrack_{name}", f"ip_nat_{name}"]
-        [asked] = modprobe("--show-depends", f"nfct-helper-{name}").splitlines()
+        assert loaded[0] == "ip_conntrack_core" and loaded[-1] == f"ip_nat_{name}"
+        assert sorted(loaded[1:-1]) == [f"ip_conntrack_{name}", "ip_nat_core"]
+        core, asked = modprobe("--show-depends", f"nfct-helper-{name}").splitlines()
         assert f"/ip_conntrack_{name}.ko" in asked and asked.split()[-1] == "auto_assign=0"
-        [plain] = modprobe("--show-depends", f"ip_conntrack_{name}").splitlines()
+        assert core.split()[-1].endswith((".ko", ".ko.xz")) and "/ip_conntrack_core.ko" in core
+        _, plain = modprobe("--show-depends", f"ip_conntrack_{name}").splitlines()
         assert "auto_assign" not in plain
     # A second time changes nothing.
     make("install")

@@ -11,7 +11,8 @@ def declared():
     found = set()
     for path in (*TOP.glob("*_helper.rs"), *(TOP / "rust/netfilter").rglob("*.rs"), *TOP.glob("nat/*.rs")):
         for body in re.findall(r"counters! \{\n((?:\s*(?:///.*|\w+,)\n)+)", path.read_text()):
-            found |= set(re.findall(r"^\s*(\w+),$", body, re.MULTILINE))
+            # A list of its own begins with its type.
+            found |= set(re.findall(r"^\s*([a-z]\w*),$", body, re.MULTILINE))
     return found
 
 

@@ -2,16 +2,18 @@
 
 //! The expectations that a connection has already.
 
-use super::{
-    super::expect::dereference,
-    Conn,
+use crate::{
+    bindings,
     Expectation, //
 };
-use crate::bindings;
 use core::{
     marker::PhantomData,
     num::NonZeroU16,
     ptr::NonNull, //
+};
+use ip_conntrack_core::netfilter::{
+    dereference,
+    Conn, //
 };
 use kernel::bindings::hlist_node;
 
@@ -22,21 +24,21 @@ use kernel::bindings::hlist_node;
 /// The pointer is to an expectation that was found registered, and the RCU read side lock has been
 /// held since then and is for `'a`. So it stays allocated, and what was written before it was
 /// registered stays as it is.
-pub(super) struct Pending<'a>(NonNull<bindings::nf_conntrack_expect>, PhantomData<&'a ()>);
+pub(crate) struct Pending<'a>(NonNull<bindings::nf_conntrack_expect>, PhantomData<&'a ()>);
 
 /// Goes through the expectations of a connection while others may add to them and take out of them.
 ///
 /// # Invariants
 ///
 /// The pointer is null or to the `lnode` of an expectation as in [`Pending`].
-pub(super) struct Iter<'a>(*mut hlist_node, PhantomData<&'a ()>);
+pub(crate) struct Iter<'a>(*mut hlist_node, PhantomData<&'a ()>);
 
 /// The expectations of `conn`.
 ///
 /// C type: `nf_conn_help.expectations`. `nf_ct_expect_insert` and `nf_ct_unlink_expect_report` alone
 /// change it, by `hlist_add_head_rcu` and `hlist_del_rcu`. ctnetlink reads it as it is done here; all
 /// others hold `nf_conntrack_expect_lock`.
-pub(super) fn pending_of<'a, S>(conn: &Conn<'a, S>) -> Iter<'a> {
+pub(crate) fn pending_of<'a, S>(conn: &Conn<'a, S>) -> Iter<'a> {
     // SAFETY: By the invariants of `Conn` the extension is valid.
     let first = unsafe { dereference(&raw mut (*conn.help()).expectations.first) };
     // INVARIANT: What is in the list is registered. By the invariants of `Conn` the RCU read side
@@ -64,7 +66,7 @@ impl<'a> Iterator for Iter<'a> {
 
 impl Pending<'_> {
     /// The pointer to the expectation, valid as long as the RCU read side lock is held.
-    pub(super) fn as_ptr(&self) -> *mut bindings::nf_conntrack_expect {
+    pub(crate) fn as_ptr(&self) -> *mut bindings::nf_conntrack_expect {
         self.0.as_ptr()
     }
 
@@ -77,7 +79,7 @@ impl Pending<'_> {
     }
 
     /// The port that is expected, if that is by the same protocol at the same address as `new`.
-    fn port_beside(&self, new: &Expectation) -> Option<u16> {
+    fn port_beside(&self, new: &Expectation<'_>) -> Option<u16> {
         // SAFETY: By the type invariants, and those of `Expectation`, both are valid, and tuples do
         // not change once registered. Each field of the unions is made of plain integers, and all of
         // an address is initialised.
@@ -89,7 +91,7 @@ impl Pending<'_> {
     }
 
     /// Whether it leads to the same port of the same side as `new`, which has the same master.
-    fn leads_where(&self, new: &Expectation) -> bool {
+    fn leads_where(&self, new: &Expectation<'_>) -> bool {
         // SAFETY: As in `port_beside`.
         unsafe {
             let (one, other) = (self.0.as_ptr(), new.as_ptr());
@@ -98,11 +100,11 @@ impl Pending<'_> {
     }
 }
 
-impl Expectation {
+impl Expectation<'_> {
     /// Whether its master `conn` expects, on the port of this one, a connection that leads elsewhere.
     ///
     /// The kernel would silently take the new one for the old one, renewed.
-    pub(super) fn is_promised<S>(&self, conn: &Conn<'_, S>) -> bool {
+    pub(crate) fn is_promised<S>(&self, conn: &Conn<'_, S>) -> bool {
         let port = self.port();
         pending_of(conn).any(|other| {
             other.port_beside(self) == Some(port) && !other.leads_where(self) && !other.is_expired()
@@ -110,7 +112,7 @@ impl Expectation {
     }
 
     /// The port on which its master `conn` expects a connection that leads to where this one does.
-    pub(crate) fn port_told_before<S>(&self, conn: &Conn<'_, S>) -> Option<NonZeroU16> {
+    pub fn port_told_before<S>(&self, conn: &Conn<'_, S>) -> Option<NonZeroU16> {
         pending_of(conn)
             .filter(|other| other.leads_where(self) && !other.is_expired())
             .find_map(|other| other.port_beside(self))
@@ -148,13 +150,13 @@ impl Drop for ExpectLock {
     }
 }
 
-impl Expectation {
+impl Expectation<'_> {
     /// Takes out an expectation that is in the way of this one, if it is of the same connection: from
     /// the same address, told by the same address and port, and leading to the same port of the same
     /// machine. Tells whether there was one.
     ///
     /// C functions: `__nf_ct_expect_find`, `nf_ct_unlink_expect_report`.
-    pub(super) fn supplant(&self) -> bool {
+    pub(crate) fn supplant(&self) -> bool {
         let _lock = ExpectLock::lock();
         // SAFETY: By the type invariants the expectation is valid, and its master is that of the packet at
         // hand. What is found is registered, so it is valid as long as the lock is held, and so is its
@@ -189,7 +191,7 @@ impl Expectation {
 /// # Safety
 ///
 /// `exp` and its master must be valid.
-pub(super) unsafe fn announcer(
+pub(crate) unsafe fn announcer(
     exp: *const bindings::nf_conntrack_expect,
 ) -> bindings::nf_inet_addr {
     // SAFETY: By the requirements of this function. Tuples do not change once NAT is set up, which is

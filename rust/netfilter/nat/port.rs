@@ -1,55 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Expectations of translated connections, and the ports they are on.
+//! The ports that expectations of translated connections are on.
 
-use super::{
-    super::{
-        address::FIRST_UNPRIVILEGED,
-        Conn, //
-    },
-    recent::forget_pending,
-    Expectation,
-    Outcome, //
-};
 use crate::{
     bindings,
-    proto::Direction, //
+    recent::forget_pending,
+    Expectation, //
 };
 use core::{
     num::NonZeroU16,
     ptr::NonNull, //
+};
+use ip_conntrack_core::{
+    netfilter::{
+        Conn,
+        FIRST_UNPRIVILEGED, //
+    },
+    proto::Direction,
 };
 use kernel::prelude::*;
 
 /// How often a port is looked for before giving up.
 const MAX_ATTEMPTS: u16 = 128;
 
-impl Expectation {
-    /// Has the expected connection, which will open in `direction` of its master, translated as
-    /// its master is, and led to `port` of the side that announced it.
-    ///
-    /// C function: `nf_nat_follow_master`.
-    pub(crate) fn follow_master(&self, direction: Direction, port: u16) {
-        let exp = self.as_ptr();
-        // SAFETY: By the type invariants the expectation is valid; it is not registered yet, so
-        // nobody else looks at it. `nf_nat_follow_master` belongs to nf_nat, which outlives
-        // connections that are translated.
-        unsafe {
-            (*exp).saved_proto.all = port.to_be();
-            (*exp).dir = match direction {
-                Direction::Original => bindings::IP_CT_DIR_ORIGINAL,
-                Direction::Reply => bindings::IP_CT_DIR_REPLY,
-            };
-            (*exp).expectfn = Some(bindings::nf_nat_follow_master);
-        }
-    }
-
+impl Expectation<'_> {
     /// Registers the expectation on `wanted` port, or on another if that is taken by another
     /// expectation: one of another master, or one of `conn`, its own, that leads elsewhere.
     ///
     /// Fails with `EBUSY` if there is none to be had. A port that needs privileges is replaced
     /// by one that does, others by such.
-    pub(crate) fn register_on_free_port(
+    pub fn register_on_free_port(
         &self,
         wanted: NonZeroU16,
         conn: &Conn<'_, ()>,
@@ -65,7 +45,7 @@ impl Expectation {
     ///
     /// If another session between the same machines was told that port for the same, and has not used
     /// it, then its expectation gives way: who waits there has said that it is for this session now.
-    pub(crate) fn register_on_own_port(
+    pub fn register_on_own_port(
         &self,
         wanted: NonZeroU16,
         conn: &Conn<'_, ()>,
@@ -83,7 +63,7 @@ impl Expectation {
     /// It cannot open the same connection twice, so a port that it is connected to is taken, too, and one
     /// that it may be connecting to; except by an earlier connection to the same port of the announcer,
     /// of which the new one takes the place.
-    pub(crate) fn register_on_unused_port(
+    pub fn register_on_unused_port(
         &self,
         wanted: NonZeroU16,
         source: u16,
@@ -153,7 +133,7 @@ impl Expectation {
     }
 
     /// Registers the expectation on `port`.
-    pub(super) fn register_on(&self, port: NonZeroU16, conn: &Conn<'_, ()>) -> Result<NonZeroU16> {
+    pub(crate) fn register_on(&self, port: NonZeroU16, conn: &Conn<'_, ()>) -> Result<NonZeroU16> {
         self.set_port(port);
         if self.is_promised(conn) {
             return Err(EBUSY);
@@ -231,22 +211,5 @@ impl Expectation {
                 .ok_or(EBUSY)?;
         }
         Err(EBUSY)
-    }
-
-    /// Takes the registered expectation back unless the other side was told of it; returns
-    /// `outcome`.
-    pub(crate) fn keep_if_rewritten(&self, outcome: Outcome) -> Outcome {
-        if !matches!(outcome, Outcome::Rewritten { .. }) {
-            self.unregister();
-        }
-        outcome
-    }
-
-    /// Takes a registered expectation back.
-    ///
-    /// C function: `nf_ct_unexpect_related`.
-    fn unregister(&self) {
-        // SAFETY: By the type invariants the expectation is valid.
-        unsafe { bindings::nf_ct_unexpect_related(self.as_ptr()) };
     }
 }

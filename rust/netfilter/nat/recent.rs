@@ -8,19 +8,19 @@
 //! is forgotten, somebody may be told a port that he cannot use, as without this; if one is taken for
 //! another, he is told a port that is not the one he asked for.
 
-use super::{
+use crate::{
+    bindings,
     pending::{
         announcer,
         pending_of, //
     },
-    Conn,
     Expectation, //
 };
-use crate::bindings;
 use core::sync::atomic::{
     AtomicU64,
     Ordering::Relaxed, //
 };
+use ip_conntrack_core::netfilter::Conn;
 use kernel::time::msecs_to_jiffies;
 
 /// For how long after it was told a port may belong to a connection that is not known yet, in
@@ -37,14 +37,14 @@ static PORTS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 ///
 /// From the most significant bit on: 20 bits for the port and whose it is, 12 for where it leads, 32
 /// for when it was told, in jiffies.
-pub(super) struct Told {
+pub(crate) struct Told {
     slot: &'static AtomicU64,
     word: u64,
 }
 
 impl Told {
     /// Whether the port was told a moment ago for something else.
-    pub(super) fn was_for_another(&self) -> bool {
+    pub(crate) fn was_for_another(&self) -> bool {
         let old = self.slot.load(Relaxed);
         // CAST: The lower half.
         let age = (self.word as u32).wrapping_sub(old as u32);
@@ -55,7 +55,7 @@ impl Told {
     }
 
     /// Remembers the port.
-    pub(super) fn remember(&self) {
+    pub(crate) fn remember(&self) {
         self.slot.store(self.word, Relaxed);
     }
 
@@ -69,9 +69,9 @@ impl Told {
     }
 }
 
-impl Expectation {
+impl Expectation<'_> {
     /// The port of this expectation.
-    pub(super) fn told(&self) -> Told {
+    pub(crate) fn told(&self) -> Told {
         // SAFETY: By the type invariants the expectation is valid, and its master is that of the packet at
         // hand.
         unsafe { told(self.as_ptr()) }
@@ -79,7 +79,7 @@ impl Expectation {
 }
 
 /// Forgets the ports that are expected by `conn`: no connection has come to them.
-pub(super) fn forget_pending<S>(conn: &Conn<'_, S>) {
+pub(crate) fn forget_pending<S>(conn: &Conn<'_, S>) {
     for pending in pending_of(conn) {
         // SAFETY: It is valid, and `conn` is its master.
         unsafe { told(pending.as_ptr()) }.forget();

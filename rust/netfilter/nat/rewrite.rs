@@ -2,14 +2,14 @@
 
 //! Changing what a packet says.
 
-use super::{
-    super::count,
+use crate::bindings;
+use core::num::NonZeroU16;
+use ip_conntrack_core::netfilter::{
+    count,
     Conn,
     Outcome,
     Packet, //
 };
-use crate::bindings;
-use core::num::NonZeroU16;
 use kernel::bindings::sk_buff;
 
 /// What the kernel's functions want to know of a replacement.
@@ -49,103 +49,109 @@ impl<'a> Replacement<'a> {
     }
 }
 
-impl Packet<'_> {
-    /// Puts `text`, which names `port`, in the place of `len` bytes at offset `at` of the packet, a
-    /// TCP segment.
-    ///
-    /// The packet becomes linear, and its lengths and checksums are set. Sequence numbers are the
-    /// caller's business, see [`Conn::adjust_sequence`].
-    ///
-    /// C function: `__nf_nat_mangle_tcp_packet`.
-    ///
-    /// [`Outcome::Refused`] if it cannot be done at all, because the packet would become too long,
-    /// or the kernel cannot adjust sequence numbers.
-    pub(crate) fn rewrite_tcp<S>(
-        &mut self,
-        conn: &Conn<'_, S>,
-        at: usize,
-        len: usize,
-        text: &[u8],
-        port: NonZeroU16,
-    ) -> Outcome {
-        let new = self
-            .tcp_offset()
-            .and_then(|offset| Replacement::new(self, offset, at, len, text));
-        let Some(new) = new else {
-            count::nat::too_long.count();
-            return Outcome::Refused;
-        };
-        // Without it the kernel would silently leave the sequence numbers wrong.
-        if new.growth != 0 && !conn.has_sequence_adjustment() {
-            count::nat::no_sequence_adjustment.count();
-            return Outcome::Refused;
-        }
-        let (skb, transport) = self.as_raw();
-        // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
-        let done = unsafe {
-            bindings::__nf_nat_mangle_tcp_packet(
-                skb,
-                conn.as_ptr(),
-                conn.info(),
-                transport,
-                new.offset,
-                new.len,
-                new.text.as_ptr().cast(),
-                new.text_len,
-                false,
-            )
-        };
-        self.finish(skb, done, new.growth, port)
+/// Puts `text`, which names `port`, in the place of `len` bytes at offset `at` of the packet, a
+/// TCP segment.
+///
+/// The packet becomes linear, and its lengths and checksums are set. Sequence numbers are the
+/// caller's business, see [`Conn::adjust_sequence`].
+///
+/// C function: `__nf_nat_mangle_tcp_packet`.
+///
+/// [`Outcome::Refused`] if it cannot be done at all, because the packet would become too long,
+/// or the kernel cannot adjust sequence numbers.
+pub fn rewrite_tcp(
+    packet: &mut Packet<'_>,
+    conn: &Conn<'_, ()>,
+    counts: &count::Nat,
+    at: usize,
+    len: usize,
+    text: &[u8],
+    port: NonZeroU16,
+) -> Outcome {
+    let new = packet
+        .tcp_offset()
+        .and_then(|offset| Replacement::new(packet, offset, at, len, text));
+    let Some(new) = new else {
+        counts.too_long.count();
+        return Outcome::Refused;
+    };
+    // Without it the kernel would silently leave the sequence numbers wrong.
+    if new.growth != 0 && !conn.has_sequence_adjustment() {
+        counts.no_sequence_adjustment.count();
+        return Outcome::Refused;
     }
+    let (skb, transport) = packet.as_raw();
+    // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
+    let done = unsafe {
+        bindings::__nf_nat_mangle_tcp_packet(
+            skb,
+            conn.as_ptr(),
+            conn.info(),
+            transport,
+            new.offset,
+            new.len,
+            new.text.as_ptr().cast(),
+            new.text_len,
+            false,
+        )
+    };
+    finish(skb, done, new.growth, port, counts)
+}
 
-    /// The same for a UDP datagram.
-    ///
-    /// C function: `nf_nat_mangle_udp_packet`.
-    pub(crate) fn rewrite_udp<S>(
-        &mut self,
-        conn: &Conn<'_, S>,
-        at: usize,
-        len: usize,
-        text: &[u8],
-        port: NonZeroU16,
-    ) -> Outcome {
-        let new = self
-            .udp_payload()
-            .and_then(|payload| Replacement::new(self, payload, at, len, text));
-        let Some(new) = new else {
-            count::nat::too_long.count();
-            return Outcome::Refused;
-        };
-        let (skb, transport) = self.as_raw();
-        // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
-        let done = unsafe {
-            bindings::nf_nat_mangle_udp_packet(
-                skb,
-                conn.as_ptr(),
-                conn.info(),
-                transport,
-                new.offset,
-                new.len,
-                new.text.as_ptr().cast(),
-                new.text_len,
-            )
-        };
-        self.finish(skb, done, new.growth, port)
-    }
+/// The same for a UDP datagram.
+///
+/// C function: `nf_nat_mangle_udp_packet`.
+pub fn rewrite_udp(
+    packet: &mut Packet<'_>,
+    conn: &Conn<'_, ()>,
+    counts: &count::Nat,
+    at: usize,
+    len: usize,
+    text: &[u8],
+    port: NonZeroU16,
+) -> Outcome {
+    let new = packet
+        .udp_payload()
+        .and_then(|payload| Replacement::new(packet, payload, at, len, text));
+    let Some(new) = new else {
+        counts.too_long.count();
+        return Outcome::Refused;
+    };
+    let (skb, transport) = packet.as_raw();
+    // SAFETY: `skb` is ours, `ct` is valid, and the payload has the bytes to replace.
+    let done = unsafe {
+        bindings::nf_nat_mangle_udp_packet(
+            skb,
+            conn.as_ptr(),
+            conn.info(),
+            transport,
+            new.offset,
+            new.len,
+            new.text.as_ptr().cast(),
+            new.text_len,
+        )
+    };
+    finish(skb, done, new.growth, port, counts)
+}
 
-    fn finish(&mut self, skb: *mut sk_buff, done: bool, growth: i32, port: NonZeroU16) -> Outcome {
-        if !done {
-            count::nat::no_memory.count();
-            return Outcome::NoMemory;
-        }
-        if growth > 0 {
-            // The packet may have outgrown the MTU, which its sender cannot know and would not
-            // mend by sending it again: let it be fragmented.
-            //
-            // SAFETY: `skb` is ours.
-            unsafe { (*skb).__bindgen_anon_4.headers.as_mut().set_ignore_df(1) };
-        }
-        count::nat::rewritten.count();
-        Outcome::Rewritten { growth, port }
+fn finish(
+    skb: *mut sk_buff,
+    done: bool,
+    growth: i32,
+    port: NonZeroU16,
+    counts: &count::Nat,
+) -> Outcome {
+    if !done {
+        counts.no_memory.count();
+        return Outcome::NoMemory;
     }
+    if growth > 0 {
+        // The packet may have outgrown the MTU, which its sender cannot know and would not
+        // mend by sending it again: let it be fragmented.
+        //
+        // SAFETY: `skb` is ours.
+        unsafe { (*skb).__bindgen_anon_4.headers.as_mut().set_ignore_df(1) };
+    }
+    counts.rewritten.count();
+    Outcome::Rewritten { growth, port }
 }

@@ -161,6 +161,7 @@ impl Lines {
     }
 
     /// Says how many lines there have been.
+    #[inline]
     pub fn set_count(&self, count: Count) {
         let starts = Starts::unpack(self.0.load(Relaxed));
         self.0.store(Starts { count, ..starts }.pack(), Relaxed);
@@ -339,11 +340,11 @@ impl Starts {
 
 /// A length as part of a sequence number. A packet is never so long that it does not fit.
 #[inline]
-pub fn length(len: usize) -> u32 {
+pub(super) fn length(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// Compares sequence numbers by serial number arithmetic, RFC 1982, as the kernel's `before()`.
-pub const fn is_before(a: u32, b: u32) -> bool {
+pub(super) const fn is_before(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) > u32::MAX >> 1
 }

@@ -56,6 +56,7 @@ pub enum News {
 
 impl News {
     /// Takes the bit `news` out of `flags`, if it is there; the bit `encrypted` then says which they are.
+    #[inline]
     pub fn take(flags: &AtomicU32, news: u32, encrypted: u32) -> Option<Self> {
         if flags.load(Relaxed) & news == 0 {
             return None;

@@ -51,7 +51,7 @@ def all_of(who, names, action, wanted=cases.CASES):
 
 
 def hooks():
-    """The hooks without and with our module; and what a rule with a helper does instead."""
+    """The hook without and with our modules; and what a rule with a helper does instead."""
     found = {}
 
     def run(key, wanted=cases.HOOKS):
@@ -59,9 +59,13 @@ def hooks():
             found.setdefault(case.name, {})[key] = device.measure(case, "linear").median
 
     run("without")
-    load("ip_conntrack_ftp")
-    run("with")
-    unload("ip_conntrack_ftp")
+    ours = [f"ip_conntrack_{name}" for name in cases.PORTS]
+    for module in ours:
+        load(module)
+        if module == "ip_conntrack_ftp":
+            run("one")
+    run("all")
+    unload(*ours)
     load("nf_conntrack_ftp")
     run("rule", [dataclasses.replace(case, what="assign") for case in cases.HOOKS if case.is_new])
     unload("nf_conntrack_ftp")
