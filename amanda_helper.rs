@@ -34,6 +34,7 @@ use ip_conntrack_core::{
         },
         count,
         param::SECONDS_MAX,
+        slot::Tries,
         Conn,
         ExpectPolicy,
         Helper,
@@ -116,6 +117,7 @@ impl Helper for Amanda {
 /// Expects what a reply announces.
 fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, mut offset: usize) -> Verdict {
     let mut reply = amanda::Reply::new();
+    let tries = Tries::new();
     let mut buffer = [0; amanda::LINE_MAX];
     loop {
         let window = packet.window(offset, &mut buffer);
@@ -123,7 +125,7 @@ fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, mut offset: usize) -> Verdic
         match reply.next(window.bytes) {
             Some(found) => {
                 let at = offset.saturating_add(found.span.start());
-                let outcome = announce::<Amanda>(&mut packet, &conn, &found, at, 0);
+                let outcome = announce::<Amanda>(&mut packet, &conn, &found, at, 0, Some(&tries));
                 if outcome == Outcome::NoMemory {
                     return Verdict::Drop;
                 }

@@ -136,7 +136,7 @@ fn look(mut packet: Packet<'_>, conn: Conn<'_, ()>, offset: usize) {
     };
     match request {
         Ok(()) => {
-            announce::<Tftp>(&mut packet, &conn, &(), offset, 0);
+            announce::<Tftp>(&mut packet, &conn, &(), offset, 0, None);
         }
         Err(Reject::NotOurs) => {}
         Err(Reject::Incomplete | Reject::Malformed) => malformed.count(),

@@ -8,7 +8,11 @@
 
 use super::{
     count::Counter,
-    slot::Slot,
+    slot::{
+        Slot,
+        Task,
+        Tries, //
+    },
     Conn,
     Expectation,
     Helper,
@@ -147,7 +151,7 @@ impl Refusal {
     }
 }
 
-/// Does what is to be done about `found`, which begins at offset `at` of the packet.
+/// Does what is to be done about `found`, which begins at offset `at` of the packet, which has `tries` left.
 #[inline]
 pub fn announce<H: Announcer>(
     packet: &mut Packet<'_>,
@@ -155,6 +159,7 @@ pub fn announce<H: Announcer>(
     found: &H::Found,
     at: usize,
     seq: u32,
+    tries: Option<&Tries>,
 ) -> Outcome {
     if H::is_announcement(found) {
         H::counts().announced.count();
@@ -176,9 +181,17 @@ pub fn announce<H: Announcer>(
     if conn.is_natted() {
         let half = H::nat_half();
         let outcome = match plan.to {
-            Target::Announcer => half
-                .nat(packet, conn, at, found, plan.wanted, &expectation)
-                .inspect(|&outcome| H::remember(conn, found, seq, outcome)),
+            Target::Announcer => {
+                let task = Task {
+                    found,
+                    at,
+                    wanted: plan.wanted,
+                    expectation: &expectation,
+                    tries,
+                };
+                half.nat(packet, conn, &task)
+                    .inspect(|&outcome| H::remember(conn, found, seq, outcome))
+            }
             Target::Untold => half.expect_at(conn, plan.opener, plan.port, &expectation),
             Target::Elsewhere(_) => None,
         };

@@ -259,7 +259,7 @@ common_counters! {
     Nat,
     /// Announcements that were rewritten.
     rewritten,
-    /// Not rewritten, not expected: no free port was found.
+    /// Not rewritten, not expected: no free port was found by the tries that a packet has.
     no_port,
     /// Not rewritten, not expected: the kernel's table of expectations is full.
     table_full,

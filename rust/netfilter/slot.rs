@@ -16,6 +16,7 @@ use super::{
 };
 use crate::proto::Direction;
 use core::{
+    cell::Cell,
     num::NonZeroU16,
     ptr,
     sync::atomic::{
@@ -26,16 +27,8 @@ use core::{
 
 /// What a NAT half can do with a packet.
 pub struct NatFns<A> {
-    /// Rewrites `found`, which begins at offset `at` of the packet, and registers the
-    /// expectation accordingly, on `wanted` port if that can be had.
-    pub nat: fn(
-        packet: &mut Packet<'_>,
-        conn: Conn<'_, ()>,
-        at: usize,
-        found: &A,
-        wanted: NonZeroU16,
-        expectation: &Expectation,
-    ) -> Outcome,
+    /// Rewrites what was found, and registers the expectation accordingly.
+    pub nat: fn(packet: &mut Packet<'_>, conn: Conn<'_, ()>, task: &Task<'_, A>) -> Outcome,
 
     /// Puts `port` in the place of the one that `found` names, where nothing is expected.
     pub rename: fn(
@@ -54,6 +47,57 @@ pub struct NatFns<A> {
         port: NonZeroU16,
         expectation: &Expectation,
     ) -> Outcome,
+}
+
+/// What a NAT half is to do about an announcement.
+pub struct Task<'a, A> {
+    /// What was found.
+    pub found: &'a A,
+    /// The offset in the packet where that begins.
+    pub at: usize,
+    /// The port for the other side to be told, if it can be had.
+    pub wanted: NonZeroU16,
+    /// What to register.
+    pub expectation: &'a Expectation,
+    /// What its packet has left of them; [`None`] where no other port can be told.
+    pub tries: Option<&'a Tries>,
+}
+
+/// How many other ports a NAT half may still try for the announcements of a packet, beside the one that
+/// each asks for.
+///
+/// Mainline has as many for the one announcement that it looks at. Whether so many neighbours want the
+/// same port is not up to the packet, so more announcements get no more. Each try takes the lock of all
+/// expectations, and goes through those of the master: as many as its helper's policy allows, which is 8 at
+/// most unless an administrator says otherwise, and 255 then.
+pub struct Tries(Cell<u16>);
+
+const MOST_TRIES: u16 = 128;
+
+impl Tries {
+    /// For a packet of which nothing was looked at yet.
+    #[inline]
+    pub const fn new() -> Self {
+        Self(Cell::new(MOST_TRIES))
+    }
+
+    /// Takes one, if there is one left.
+    pub fn take(&self) -> bool {
+        let left = self.0.get().checked_sub(1);
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// Whether more than half of them are gone.
+    pub fn are_few(&self) -> bool {
+        self.0.get() < MOST_TRIES / 2
+    }
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// See the module's documentation.
@@ -97,24 +141,18 @@ impl<A> Slot<A> {
         !self.half.load(Ordering::Relaxed).is_null()
     }
 
-    /// Has the NAT half rewrite `found`; [`None`] if there is none.
+    /// Has the NAT half do its task; [`None`] if there is none.
     ///
     /// See [`NatFns::nat`].
     pub fn nat<S>(
         &self,
         packet: &mut Packet<'_>,
         conn: &Conn<'_, S>,
-        at: usize,
-        found: &A,
-        wanted: NonZeroU16,
-        expectation: &Expectation,
+        task: &Task<'_, A>,
     ) -> Option<Outcome> {
         let conn = conn.without_state();
         let half = self.half_for(&conn);
-        self.expected(
-            conn,
-            half.map(|half| (half.nat)(packet, conn, at, found, wanted, expectation)),
-        )
+        self.expected(conn, half.map(|half| (half.nat)(packet, conn, task)))
     }
 
     /// Has the NAT half put `port` in the place of the one in `found`; [`None`] if there is none.

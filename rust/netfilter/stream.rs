@@ -10,6 +10,7 @@ use super::{
     },
     count::Counter,
     packet::TcpHeader,
+    slot::Tries,
     store::{
         self,
         KeptLine,
@@ -151,6 +152,7 @@ struct OnPacket<'a, 'p, 'c, H: LineHelper> {
     offset: usize,
     /// Whether a line was kept that had to give way to another one.
     has_lost: bool,
+    tries: Tries,
 }
 
 impl<'a, 'p, 'c, H: LineHelper> OnPacket<'a, 'p, 'c, H> {
@@ -160,6 +162,7 @@ impl<'a, 'p, 'c, H: LineHelper> OnPacket<'a, 'p, 'c, H> {
             conn,
             offset,
             has_lost: false,
+            tries: Tries::new(),
         }
     }
 }
@@ -195,6 +198,7 @@ impl<H: LineHelper> Payload<H::State> for OnPacket<'_, '_, '_, H> {
             found,
             self.offset.saturating_add(at),
             seq,
+            Some(&self.tries),
         )
     }
 

@@ -12,6 +12,7 @@ import counters
 import expected
 import dcc
 import initial
+import taken
 import topology
 from amanda_talk import Talk, connect, reply
 from datagrams import Socket
@@ -214,21 +215,13 @@ def test_privileged_port(network, clean, way, kernel_log):
         assert counters.read("irc")["nat.rewritten"] == 1
 
 
-def _candidates(wanted):
-    """The ports that the NAT half looks at, in order."""
-    port, first, count = wanted, 1024, 65536 - 1024
-    for attempt in range(128):
-        yield port
-        port = first + ((port - first + attempt * attempt + 1) & 0xFFFF) % count
-
-
 def test_no_port(network, clean, way, kernel_log):
     """Somebody has offered all the ports that come into question."""
     IRC.ours.load(max_dcc_channels=255)
     IRC.nat_half.load()
     flow = way(IRC, "masquerade")
-    with dcc.Session(flow) as one:
-        ports = dict.fromkeys(_candidates(5000))
+    with taken.room_for_all(), dcc.Session(flow) as one:
+        ports = taken.candidates(5000)
         for port in ports:
             one.client_says(message(send("192.0.2.10", port)), message(send(flow.seen_as, port)))
         flow.client = network.third

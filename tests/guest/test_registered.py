@@ -5,6 +5,7 @@ are when it is registered, in the kernel's memory."""
 import pytest
 
 import helpers
+import probes
 import registered
 from shell import run
 
@@ -15,7 +16,7 @@ NONE = {"destroy": 0, "to_nlattr": 0, "flags": 0, "queue_num": 0, "data_len": 0}
 
 @pytest.fixture
 def registrations(clean):
-    if not registered.can_be_seen():
+    if not probes.are_there():
         pytest.skip("this kernel has no probes")
     with registered.registrations() as seen:
         yield seen

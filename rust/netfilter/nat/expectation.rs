@@ -7,6 +7,7 @@ use core::ops::Deref;
 use ip_conntrack_core::{
     netfilter::{
         self,
+        slot::Tries,
         Outcome, //
     },
     proto::Direction,
@@ -14,19 +15,23 @@ use ip_conntrack_core::{
 
 /// An expectation that the conntrack half has made and not registered, for the NAT half to register.
 #[derive(Clone, Copy)]
-pub struct Expectation<'a>(&'a netfilter::Expectation);
+pub struct Expectation<'a> {
+    expectation: &'a netfilter::Expectation,
+    /// Those that its packet has left.
+    pub(crate) tries: Option<&'a Tries>,
+}
 
 impl Deref for Expectation<'_> {
     type Target = netfilter::Expectation;
 
     fn deref(&self) -> &netfilter::Expectation {
-        self.0
+        self.expectation
     }
 }
 
 impl<'a> Expectation<'a> {
-    pub(crate) fn new(expectation: &'a netfilter::Expectation) -> Self {
-        Self(expectation)
+    pub(crate) fn new(expectation: &'a netfilter::Expectation, tries: Option<&'a Tries>) -> Self {
+        Self { expectation, tries }
     }
 
     /// Has the expected connection, which will open in `direction` of its master, translated as

@@ -17,7 +17,10 @@ use ip_conntrack_core::{
             self,
             Shown, //
         },
-        slot::NatFns,
+        slot::{
+            NatFns,
+            Task, //
+        },
         Conn,
         Outcome,
         Packet,
@@ -217,13 +220,10 @@ impl<N: NatHelper> Fns<N> {
     fn nat(
         packet: &mut Packet<'_>,
         conn: Conn<'_, ()>,
-        at: usize,
-        found: &N::Announcement,
-        wanted: NonZeroU16,
-        expectation: &netfilter::Expectation,
+        task: &Task<'_, N::Announcement>,
     ) -> Outcome {
-        let expectation = Expectation::new(expectation);
-        N::nat(packet, &conn, at, found, wanted, expectation)
+        let expectation = Expectation::new(task.expectation, task.tries);
+        N::nat(packet, &conn, task.at, task.found, task.wanted, expectation)
     }
 
     fn rename(
@@ -242,7 +242,7 @@ impl<N: NatHelper> Fns<N> {
         port: NonZeroU16,
         expectation: &netfilter::Expectation,
     ) -> Outcome {
-        let expectation = Expectation::new(expectation);
+        let expectation = Expectation::new(expectation, None);
         expectation.register_at(port, opener, conn, N::counts())
     }
 }

@@ -13,6 +13,7 @@ use core::{
 };
 use ip_conntrack_core::{
     netfilter::{
+        slot::Tries,
         Conn,
         FIRST_UNPRIVILEGED, //
     },
@@ -20,22 +21,19 @@ use ip_conntrack_core::{
 };
 use kernel::prelude::*;
 
-/// How often a port is looked for before giving up.
-const MAX_ATTEMPTS: u16 = 128;
-
 impl Expectation<'_> {
     /// Registers the expectation on `wanted` port, or on another if that is taken by another
     /// expectation: one of another master, or one of `conn`, its own, that leads elsewhere.
     ///
-    /// Fails with `EBUSY` if there is none to be had. A port that needs privileges is replaced
-    /// by one that does, others by such.
+    /// Fails with `EBUSY` if there is none to be had by the tries that its packet has left. A port that needs
+    /// privileges is replaced by one that does, others by such.
     pub fn register_on_free_port(
         &self,
         wanted: NonZeroU16,
         conn: &Conn<'_, ()>,
     ) -> Result<NonZeroU16> {
         match self.register_on(wanted, conn) {
-            Err(EBUSY) => self.register_where(wanted, conn, |_, _| true),
+            Err(EBUSY) => self.register_behind(wanted, conn, |_| true),
             result => result,
         }
     }
@@ -52,7 +50,7 @@ impl Expectation<'_> {
     ) -> Result<NonZeroU16> {
         match self.register_on(wanted, conn) {
             Err(EBUSY) if self.supplant() => self.register_on_free_port(wanted, conn),
-            Err(EBUSY) => self.register_where(wanted, conn, |_, _| true),
+            Err(EBUSY) => self.register_behind(wanted, conn, |_| true),
             result => result,
         }
     }
@@ -116,13 +114,17 @@ impl Expectation<'_> {
         } else {
             None
         };
-        let wanted = earlier.unwrap_or(wanted);
-        self.register_where(wanted, conn, |port, attempt| {
+        if let Some(port) = earlier {
+            match self.register_on(port, conn) {
+                Err(EBUSY) => {}
+                result => return result,
+            }
+        }
+        self.register_behind(earlier.unwrap_or(wanted), conn, |port| {
             tuple.dst.u.all = port.get().to_be();
             self.set_port(port);
             // Better a port like this than none.
-            earlier == Some(port)
-                || attempt >= MAX_ATTEMPTS / 2
+            self.tries.is_some_and(Tries::are_few)
                 || !self.told().was_for_another() && !self.is_taken(&tuple)
         })
     }
@@ -176,15 +178,14 @@ impl Expectation<'_> {
         }
     }
 
-    /// Registers the expectation on the first port that will do, from `wanted` on; `is_good` is asked of each port,
-    /// with the number of the attempt.
+    /// Registers the expectation on the first port behind `wanted` that will do; `is_good` is asked of each.
     #[cold]
     #[inline(never)]
-    fn register_where(
+    fn register_behind(
         &self,
         wanted: NonZeroU16,
         conn: &Conn<'_, ()>,
-        mut is_good: impl FnMut(NonZeroU16, u16) -> bool,
+        mut is_good: impl FnMut(NonZeroU16) -> bool,
     ) -> Result<NonZeroU16> {
         let (first, count) = if wanted.get() < FIRST_UNPRIVILEGED {
             (1, FIRST_UNPRIVILEGED - 1)
@@ -192,23 +193,25 @@ impl Expectation<'_> {
             (FIRST_UNPRIVILEGED, u16::MAX - FIRST_UNPRIVILEGED + 1)
         };
         let mut port = wanted;
-        for attempt in 0..MAX_ATTEMPTS {
-            if is_good(port, attempt) {
+        let mut step = 0u16;
+        while self.tries.is_some_and(Tries::take) {
+            // Steps that grow, so that neighbours who want the same port part ways soon.
+            let offset = port
+                .get()
+                .wrapping_sub(first)
+                .wrapping_add(step.wrapping_mul(step))
+                .wrapping_add(1);
+            step = step.wrapping_add(1);
+            port = offset
+                .checked_rem(count)
+                .and_then(|offset| NonZeroU16::new(offset.wrapping_add(first)))
+                .ok_or(EBUSY)?;
+            if is_good(port) {
                 match self.register_on(port, conn) {
                     Err(EBUSY) => {}
                     result => return result,
                 }
             }
-            // Steps that grow, so that neighbours who want the same port part ways soon.
-            let offset = port
-                .get()
-                .wrapping_sub(first)
-                .wrapping_add(attempt.wrapping_mul(attempt))
-                .wrapping_add(1);
-            port = offset
-                .checked_rem(count)
-                .and_then(|offset| NonZeroU16::new(offset.wrapping_add(first)))
-                .ok_or(EBUSY)?;
         }
         Err(EBUSY)
     }
