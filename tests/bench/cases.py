@@ -15,8 +15,8 @@ INSIDE = {4: "192.0.2.1", 6: "2001:db8:1::1"}  # the firewall's addresses
 OUTSIDE = {4: "198.51.100.1", 6: "2001:db8:2::1"}
 FROM_CLIENT, FROM_SERVER = 0, 1  # enum ip_conntrack_dir
 # Where the payload lies: behind the headers; in a fragment that is a page of its own, as a network
-# card's driver makes it; in a fragment of a page that a local sender goes on using.
-PLACES = ("linear", "fragment", "shared")
+# card's driver makes it; in a fragment of a page that a local sender goes on using; in many pages.
+PLACES = ("linear", "fragment", "shared", "pages")
 PORTS = {"ftp": ("tcp", 21), "irc": ("tcp", 6667), "tftp": ("udp", 69), "amanda": ("udp", 10080)}
 
 
@@ -37,11 +37,12 @@ class Case:
     is_untracked: bool = False  # conntrack does not know it
     question: bytes = b""  # what the other side says before
     what: str = "helper"
+    taken: int = 0  # from this port on others expect something where it would be expected
 
     @property
     def places(self):
         # It makes a difference only to what linearises or rewrites.
-        return PLACES if self.helper == "ftp" or self.nat else PLACES[:2]
+        return PLACES[:3] if self.helper == "ftp" or self.nat else PLACES[:2]
 
     @property
     def protocol(self):

@@ -10,6 +10,7 @@ Kinds of cases:
 """
 
 import cases
+import lengths
 
 RATIO = {
     "quiet": {"linear": 0.35, "fragment": 1.0, "shared": 1.0},
@@ -23,6 +24,9 @@ FRAGMENT_TO_LINEAR = 1.3
 TEXT = 1.0
 # Instructions of automatic assignment for a packet of an established connection, however many helpers.
 HOOK = 35
+# Of a packet full of announcements, in any length, to the kernel's own helper, which looks at the first
+# only: ours looks at 8, but tries no more ports.
+LENGTHS, LENGTHS_TAKEN = 10.0, 1.5
 
 
 def ratio_limit(case, place):
@@ -43,6 +47,19 @@ def ratio(found, case, place):
     return ours and ours[place]["median"] / found["stock"][case.name][place]["median"]
 
 
+def _length_goals(curve, measured):
+    wrong = [result for result in measured.values() if isinstance(result, str)]
+    if wrong:
+        return [{**_goal("lengths", what, None, None), "state": "wrong"} for what in wrong]
+    limit = LENGTHS_TAKEN if curve.taken else LENGTHS
+    if not curve.announces:
+        return []
+    if "ours" not in measured:
+        return [_goal("lengths", curve.name, None, limit)]
+    return [_goal("lengths", f"{curve.name}, {length} bytes: ours / stock", ours / measured["stock"][length], limit)
+            for length, ours in measured["ours"].items()]
+
+
 def all_of(found):
     """Each goal with its state: met, not met, missing, or wrong, where a helper did not do what it should."""
     goals = []
@@ -61,6 +78,8 @@ def all_of(found):
                 if result["wrong"]:
                     what = f"{case.name}, {place}: {who} {result['wrong']}"
                     goals.append({**_goal("instructions", what, None, None), "state": "wrong"})
+    for curve in lengths.CURVES:
+        goals += _length_goals(curve, found["lengths"][curve.name])
     for name, sizes in found["text"].items():
         if sizes["stock"]:
             value = sizes["ours"] and sizes["ours"] / sizes["stock"]

@@ -54,7 +54,8 @@ def run_in(kind, guest, modules, words):
     """Runs a program of guest/; returns what it left in /out/bench.json."""
     payload = Payload()
     payload.add(HERE / "guest", "/bench")
-    payload.add(HERE / "cases.py", "/bench/cases.py")
+    for name in ("cases.py", "lengths.py"):
+        payload.add(HERE / name, f"/bench/{name}")
     for name in ("topology.py", "shell.py"):
         payload.add(TOP / "tests/guest" / name, f"/bench/{name}")
     machine = kind(guest, environment.cache(), ["python3", f"/bench/{words[0]}", *words[1:]], payload=payload,

@@ -56,14 +56,19 @@ def main():
         show_trace(found)
         return
     found = in_guest()
+    # The names of a JSON object are text.
+    found["lengths"] = {name: {who: counts if isinstance(counts, str) else {int(length): count
+                                                                            for length, count in counts.items()}
+                               for who, counts in measured.items()} for name, measured in found["lengths"].items()}
     found |= {"kernel": release, "text": textsize.pairs(folder, guest / "modules", cases.PORTS)}
     found["goals"] = goals.all_of(found)
     (OUT / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
     (OUT / "bench.md").write_text(report.markdown(found))
     (OUT / "short.md").write_text(report.short(found))
     plot.draw(found, OUT / "bench.svg")
+    plot.draw_lengths(found, OUT / "lengths.svg")
     print(report.terminal(found))
-    print(f"bench.json, bench.md and bench.svg are in {OUT.relative_to(TOP)}")
+    print(f"bench.json, bench.md, bench.svg and lengths.svg are in {OUT.relative_to(TOP)}")
     if options.check and any(goal["state"] != "met" for goal in found["goals"]):
         sys.exit(1)
 

@@ -3,6 +3,7 @@
 
 import cases
 import goals
+import lengths
 
 
 def _cells(found, case, place):
@@ -60,6 +61,17 @@ def _hooks(found):
     return table(head, rows, {1, 2, 3}) if rows else ""
 
 
+def by_length(found):
+    """Instructions of one packet that is full of something."""
+    rows = []
+    for name, measured in found["lengths"].items():
+        for who, counts in measured.items():
+            cells = [counts] if isinstance(counts, str) else [f"{count:,}" for count in counts.values()]
+            rows.append([name, who, *cells, *[""] * (len(lengths.LENGTHS) - len(cells))])
+    head = ["a packet full of, in bytes", "", *(f"{length:,}" for length in lengths.LENGTHS)]
+    return table(head, rows, set(range(2, len(head))))
+
+
 def _text(found):
     rows = []
     for name, sizes in found["text"].items():
@@ -82,9 +94,9 @@ def _goals(found):
 
 def terminal(found):
     return f"\nInstructions on {found['kernel']}\n\n" + "\n".join(
-        part for part in (_calls(found), _hooks(found), _text(found), _goals(found)) if part)
+        part for part in (_calls(found), by_length(found), _hooks(found), _text(found), _goals(found)) if part)
 
 
 def markdown(found):
     return f"# Benchmark on {found['kernel']}\n\nInstructions of one call, medians.\n\n" + "\n".join(
-        part for part in (_calls(found), _hooks(found), _text(found), _goals(found)) if part)
+        part for part in (_calls(found), by_length(found), _hooks(found), _text(found), _goals(found)) if part)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The benchmark, as a test: no packet that has a goal takes our helpers more instructions than the
-kernel's own ones. It counts instructions, so a busy machine makes no difference."""
+kernel's own ones, and one that is full of announcements not many times as many, however long it is. It
+counts instructions, so a busy machine makes no difference."""
 
 import json
 import subprocess
@@ -36,6 +37,8 @@ def compare(goals):
     broken = [goal for goal in goals if goal["state"] in ("wrong", "missing")]
     calls = [goal for goal in goals if goal["of"] == "instructions" and goal["value"] is not None]
     slow = [goal for goal in calls if goal["value"] > 1]
+    lengths = [goal for goal in goals if goal["of"] == "lengths" and goal["value"] is not None]
+    slow += [goal for goal in lengths if goal["state"] != "met"]
     for goal in broken + slow:
         print(f"FAILED  {goal['what']}: {goal['value'] or goal['state']}", flush=True)
-    return len(calls) - len(slow), len(broken) + len(slow)
+    return len(calls) + len(lengths) - len(slow), len(broken) + len(slow)

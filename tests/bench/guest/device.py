@@ -10,7 +10,7 @@ import struct
 import cases
 
 DEVICE = "/dev/helper_bench"
-CASE = struct.Struct("=16sBBBBBBBBB3xII")
+CASE = struct.Struct("=16sBBBBBBBBB3xIII")
 SIDE = struct.Struct("!16s16sHH")
 RESULT = struct.Struct("=QQQQII")
 WHAT = {"helper": 0, "assign": 1, "hook": 2, "bridge": 3, "threads": 4, "control": 4}
@@ -44,7 +44,8 @@ def request(case, place, rounds, trace):
     status = SRC_NAT * (case.original[0] != case.reply[1]) | DST_NAT * (case.original[1] != case.reply[0])
     helper = "" if case.what == "control" else case.helper
     head = CASE.pack(helper.encode(), WHAT[case.what], FAMILY[case.version], PROTOCOL[case.protocol],
-                     case.direction, cases.PLACES.index(place), case.is_new, case.is_untracked, trace, len(case.question), status, rounds)
+                     case.direction, cases.PLACES.index(place), case.is_new, case.is_untracked, trace, len(case.question), status,
+                     case.taken, rounds)
     return head + _side(*case.original) + _side(*case.reply) + case.question + case.payload
 
 
@@ -53,7 +54,7 @@ def measure(case, place, rounds=24):
     device = os.open(DEVICE, os.O_RDWR)
     try:
         os.write(device, request(case, place, rounds, False))
-        answer = os.read(device, 4096)
+        answer = os.read(device, 1 << 17)
     except FileNotFoundError:
         return None
     finally:
@@ -66,7 +67,7 @@ def _numbers(wanted):
     device = os.open(DEVICE, os.O_RDWR)
     try:
         os.write(device, wanted)
-        os.read(device, 4096)
+        os.read(device, 1 << 17)
         numbers = os.read(device, 1 << 20)
     finally:
         os.close(device)

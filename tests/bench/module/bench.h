@@ -22,6 +22,7 @@ enum bench_place {
 	BENCH_LINEAR,	/* behind the headers */
 	BENCH_FRAGMENT,	/* in a fragment that is a page of its own */
 	BENCH_SHARED,	/* in a fragment of a page that is in use elsewhere, too */
+	BENCH_PAGES,	/* in as many pages as it takes, as a sender's TCP has it for segmentation offload */
 };
 
 struct bench_side {
@@ -42,12 +43,13 @@ struct bench_case {
 	u8 trace;		/* record which instructions the last call executes */
 	u8 question_len;	/* of a line that the other side says before each call */
 	u32 status;		/* IPS_SRC_NAT, IPS_DST_NAT */
+	u32 taken;		/* from this port on others expect something where it would be expected; 0: none */
 	u32 rounds;
 	struct bench_side side[IP_CT_DIR_MAX];
 };
 
 #define BENCH_ROUNDS_MAX	256
-#define BENCH_PAYLOAD_MAX	1400
+#define BENCH_PAYLOAD_MAX	65000
 
 /* Read from the device after that; the packet as the last call left it follows. */
 struct bench_result {
@@ -77,6 +79,10 @@ struct nf_conn *bench_connection(const struct bench *b);
 struct nf_conn *bench_template(const struct bench *b);
 void bench_template_free(struct nf_conn *ct);
 u32 bench_expected(const struct nf_conn *ct);
+
+/* taken.c; has others expect what b asks for and nothing else, until they are let go */
+int bench_take(const struct bench *b);
+void bench_let_go(void);
 
 /* packet.c */
 struct sk_buff *bench_packet(struct bench *b, struct nf_conn *ct, enum ip_conntrack_info info);

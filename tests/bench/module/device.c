@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/uaccess.h>
@@ -26,7 +27,7 @@ static int run(struct bench *b)
 		if (!b->helper)
 			return -ENOENT;
 	}
-	memcpy(page_address(b->page), b->payload, b->payload_len);
+	memcpy(page_address(b->page), b->payload, min_t(u32, b->payload_len, PAGE_SIZE));
 	err = bench_measure(b);
 	if (b->helper)
 		module_put(b->helper->me);
@@ -113,7 +114,7 @@ static int __init bench_init(void)
 {
 	int err = -ENOMEM;
 
-	bench = kcalloc(2, sizeof(*bench), GFP_KERNEL);
+	bench = kvcalloc(2, sizeof(*bench), GFP_KERNEL);
 	if (!bench)
 		return -ENOMEM;
 	bench->question = bench + 1;
@@ -135,17 +136,18 @@ no_hooks:
 no_trace:
 	__free_page(bench->page);
 no_page:
-	kfree(bench);
+	kvfree(bench);
 	return err;
 }
 
 static void __exit bench_exit(void)
 {
 	misc_deregister(&device);
+	bench_let_go();
 	bench_hooks_remove();
 	bench_trace_exit();
 	__free_page(bench->page);
-	kfree(bench);
+	kvfree(bench);
 }
 
 module_init(bench_init);

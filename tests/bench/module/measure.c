@@ -246,7 +246,9 @@ int bench_measure(struct bench *b)
 		if (IS_ERR(template))
 			return PTR_ERR(template);
 	}
-	err = measure(b, template);
+	err = bench_take(b);
+	if (!err)
+		err = measure(b, template);
 	if (template)
 		bench_template_free(template);
 	return err;

@@ -75,11 +75,30 @@ static void put_ip(struct bench *b, struct sk_buff *skb, const struct bench_side
 	}
 }
 
+/* Fragments with the payload. */
+static int add_fragments(struct bench *b, struct sk_buff *skb)
+{
+	u32 at, len;
+
+	for (at = 0; at < b->payload_len; at += len) {
+		struct page *page = alloc_page(GFP_KERNEL);
+
+		if (!page)
+			return -ENOMEM;
+		len = min_t(u32, b->payload_len - at, PAGE_SIZE);
+		memcpy(page_address(page), b->payload + at, len);
+		skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, 0, len, PAGE_SIZE);
+	}
+	return 0;
+}
+
 /* A fragment with the payload. */
 static int add_fragment(struct bench *b, struct sk_buff *skb)
 {
 	struct page *page = b->page;
 
+	if (b->payload_len > PAGE_SIZE)
+		return -EINVAL;
 	if (b->c.place == BENCH_SHARED) {
 		get_page(page);
 	} else {
@@ -93,17 +112,18 @@ static int add_fragment(struct bench *b, struct sk_buff *skb)
 }
 
 /*
- * There is always room for the payload behind the headers, so that linearising takes no new buffer:
- * the cheapest case for who does that.
+ * There is room for the payload behind the headers, so that linearising takes no new buffer: the cheapest
+ * case for who does that. Where it is in several pages there is none, as in a packet of segmentation offload.
  */
 struct sk_buff *bench_packet(struct bench *b, struct nf_conn *ct, enum ip_conntrack_info info)
 {
 	const struct bench_side *side = &b->c.side[b->c.dir];
 	unsigned int header = b->c.l4proto == IPPROTO_TCP ? TCP_LEN : sizeof(struct udphdr);
 	unsigned int protoff = bench_protoff(b);
+	unsigned int room = b->c.place == BENCH_PAGES ? 0 : b->payload_len;
 	struct sk_buff *skb;
 
-	skb = alloc_skb(MAX_TCP_HEADER + protoff + header + b->payload_len, GFP_KERNEL);
+	skb = alloc_skb(MAX_TCP_HEADER + protoff + header + room, GFP_KERNEL);
 	if (!skb)
 		return NULL;
 	skb_reserve(skb, MAX_TCP_HEADER);
@@ -119,7 +139,7 @@ struct sk_buff *bench_packet(struct bench *b, struct nf_conn *ct, enum ip_conntr
 	skb->csum_start = skb_transport_header(skb) - skb->head;
 	if (b->c.place == BENCH_LINEAR) {
 		skb_put_data(skb, b->payload, b->payload_len);
-	} else if (add_fragment(b, skb)) {
+	} else if (b->c.place == BENCH_PAGES ? add_fragments(b, skb) : add_fragment(b, skb)) {
 		kfree_skb(skb);
 		return NULL;
 	}
