@@ -326,3 +326,18 @@ fn empty_line_before_the_greeting() {
         assert_eq!(talk.server(PASV), [Ok(1026)], "{greeting:?}");
     }
 }
+
+/// A reply of several lines that announces is the answer to its question, as one of one line is. What was before
+/// that has no reply, and what is behind it is not left open by that.
+#[test]
+fn reply_of_several_lines_is_counted_for_its_question() {
+    let mut talk = Talk::greeted();
+    talk.server("230 in\r\n");
+    talk.client("EPSV ALL\r\nEPSV\r\n");
+    assert_eq!(talk.server("229-ok (|||1027|)\r\n"), [Ok(1027)]);
+    talk.server("229 end\r\n");
+    talk.client("PASV\r\n");
+    talk.server("530 no\r\n");
+    talk.client("STAT\r\n");
+    assert_eq!(talk.server(PASV), UNASKED);
+}

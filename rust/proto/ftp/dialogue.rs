@@ -296,8 +296,8 @@ impl Dialogue {
             Kind::Pasv | Kind::Epsv => match self.pending.pop_passive() {
                 // The question, if there was one, has its answer all the same.
                 _ if is_excluded => Err(Refusal::EpsvAll),
-                // In a reply of several lines its last line is still to come.
-                Some(_) if flags & REPLY != 0 => Ok(None),
+                // In a reply of several lines its last line is still to come, which is counted.
+                Some(number) if flags & REPLY != 0 => Ok(Some(number.before())),
                 Some(number) => Ok(Some(number)),
                 // Once: the question was asked before we came.
                 None if flags & DOUBT != 0 => {

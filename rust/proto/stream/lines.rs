@@ -59,6 +59,11 @@ impl Count {
         Self::new(self.0.wrapping_add(1))
     }
 
+    /// The number before it.
+    pub const fn before(self) -> Self {
+        Self::new(self.0.wrapping_sub(1))
+    }
+
     /// How far it is ahead of `other`, less than 0 if it is behind.
     pub const fn ahead_of(self, other: Self) -> i8 {
         const UNUSED: u32 = u8::BITS - Count::BITS;
