@@ -76,8 +76,16 @@ impl Session {
     /// Why it has not.
     pub fn admit(&self, found: &Announcement, seq: u32) -> Result<(), Refusal> {
         let kind = found.kind;
-        if kind == Kind::Deferred || self.told.is(kind, seq) && !self.dialogue.is_greeting() {
+        if kind == Kind::Deferred {
             return Ok(());
+        }
+        if self.told.is(kind, seq) {
+            // Before the greeting it still waits for that.
+            return if self.dialogue.is_greeting() {
+                Err(Refusal::Early)
+            } else {
+                Ok(())
+            };
         }
         if !found.may_count {
             return Err(Refusal::Unasked);
@@ -332,6 +340,10 @@ impl LineSession for Session {
 
     fn span(found: &Announcement) -> Span {
         found.span
+    }
+
+    fn is_text(found: &Announcement) -> bool {
+        found.kind != Kind::Deferred
     }
 
     #[inline]

@@ -46,11 +46,23 @@ pub(super) fn segment<S: LineSession, P: Payload<S>>(
     if let Some(gap) = cursor.gap() {
         return overtaken(session, direction, segment, payload, gap);
     }
-    let verdict = walk::segment(session, direction, segment, payload, cursor);
+    let mut walk = Walk::new(segment);
+    if payload.is_rewritten() {
+        walk.lost = lost(payload);
+    }
+    let verdict = walk::through(session, direction, segment, payload, cursor, walk);
     if payload.is_rewritten() && verdict == Verdict::Accept {
         let_go(segment, payload);
     }
     verdict
+}
+
+/// What the line that is kept knows of bytes that were overtaken.
+fn lost<S: LineSession, P: Payload<S>>(payload: &mut P) -> Option<(u32, u32)> {
+    let line = payload.take()?;
+    let lost = line.lost();
+    payload.keep(line);
+    lost
 }
 
 /// Lets go of the line that is kept as far as `segment` had it, which began before it and has passed.
@@ -169,8 +181,10 @@ fn resume<S: LineSession, P: Payload<S>>(
     if line.is_over(segment.seq) {
         return None;
     }
-    // What is before the line was looked at when it came first, but has to be rewritten each time.
-    let is_again = payload.is_rewritten() && is_before(segment.seq, line.seq());
+    // What is before the line was looked at when it came first, but has to be rewritten each time. What is
+    // held back comes for the first time.
+    let is_again =
+        payload.is_rewritten() && is_before(segment.seq, line.seq()) && !line.holds(segment.seq);
     if is_again || !line.concerns(segment.seq, segment.len) {
         payload.keep(line);
         return None;
@@ -224,8 +238,11 @@ fn put_together<S: LineSession, P: Payload<S>>(
     walk: &mut Walk,
 ) -> Result<Goes, Hold> {
     if line.is_held(segment.seq) {
-        line.note_end(segment.seq, segment.len);
-        return Err(Hold::Drop);
+        let hold = line.hold_behind(segment.seq, segment.len);
+        if hold == Hold::Pass {
+            payload.give_up();
+        }
+        return Err(hold);
     }
     let mut cursor = line.cursor();
     let mut buffer = [0; WINDOW];
@@ -236,7 +253,7 @@ fn put_together<S: LineSession, P: Payload<S>>(
             let window = payload.window(at, &mut buffer).bytes;
             line.put(seq, window.get(..count).unwrap_or(window));
         }
-        let mut dealt_with = cursor;
+        let mut dealt_with = (cursor, session.lines(direction).count());
         while let Some(found) = line.next(session, direction, &mut cursor) {
             if walk.is_enough(payload) {
                 return Ok(Goes::Out);
@@ -248,17 +265,22 @@ fn put_together<S: LineSession, P: Payload<S>>(
             let is_whole = start
                 .checked_add(span.len())
                 .is_some_and(|end| end <= segment.len);
-            if payload.is_rewritten() && line.is_overtaken(seq) {
+            let is_rewritten = payload.is_rewritten() && S::is_text(&found);
+            // Where its beginning has passed already nothing can be done about it, nor waited for.
+            if is_rewritten && (line.is_overtaken(seq) || is_before(seq, segment.seq)) {
                 payload.give_up();
                 walk.is_to_repeat = true;
-                dealt_with = cursor;
+                dealt_with = (cursor, session.lines(direction).count());
                 continue;
             }
-            if !is_whole && payload.is_rewritten() {
+            if !is_whole && is_rewritten {
                 let hold = line.hold(segment.seq, segment.len, Some(seq));
                 if hold == Hold::Pass {
-                    // It is held back behind the segment, which is all that it waited for.
-                    line.advance(&mut dealt_with);
+                    // It is held back behind the segment, which is all that it waited for. What is before it
+                    // in the same stretch comes once more, too.
+                    let (mut cursor, count) = dealt_with;
+                    line.advance(&mut cursor);
+                    session.lines(direction).set_count(count);
                 }
                 return Err(hold);
             }
@@ -267,7 +289,7 @@ fn put_together<S: LineSession, P: Payload<S>>(
                 Outcome::Rewritten { growth, .. } => walk.grow(seq, growth),
                 Outcome::NoMemory => return Err(Hold::Drop),
             }
-            dealt_with = cursor;
+            dealt_with = (cursor, session.lines(direction).count());
         }
         if !line.advance(&mut cursor) {
             break;

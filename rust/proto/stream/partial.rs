@@ -56,6 +56,10 @@ pub struct PartialLine {
     held: Option<u32>,
     /// How often what is held back has come again without more.
     stalls: u8,
+    /// How often something behind that has come again, and that itself has not.
+    behind: u8,
+    /// Where that begins.
+    behind_seq: u32,
     /// How many segments came while something was missing before them.
     ahead: u8,
     /// Sequence number behind the last byte that was let pass with something missing before it.
@@ -95,6 +99,8 @@ impl PartialLine {
             end: seq,
             held: None,
             stalls: 0,
+            behind: 0,
+            behind_seq: seq,
             ahead: 0,
             passed: None,
             done: None,
@@ -114,7 +120,12 @@ impl PartialLine {
     /// Whether a segment of `len` bytes at `seq` has something to do with it: it brings bytes, or
     /// all that follows is held back.
     pub fn concerns(&self, seq: u32, len: usize) -> bool {
-        self.wants(seq, len).is_some() || self.held.is_some_and(|held| !is_before(seq, held))
+        self.wants(seq, len).is_some() || self.holds(seq)
+    }
+
+    /// Whether what is at sequence number `seq` is held back.
+    pub fn holds(&self, seq: u32) -> bool {
+        self.held.is_some_and(|held| !is_before(seq, held))
     }
 
     /// Whether nothing more of it will come when there is a segment at `seq`.
@@ -130,6 +141,8 @@ impl PartialLine {
             end: self.end,
             held: self.held,
             stalls: self.stalls,
+            behind: self.behind,
+            behind_seq: self.behind_seq,
             ..before
         };
     }
@@ -157,6 +170,12 @@ impl PartialLine {
             self.held = None;
             self.passed = Some(self.passed_end(end));
         }
+    }
+
+    /// Which bytes are missing before others that have passed: the sequence numbers of the first, and of the
+    /// first behind them. Nothing in them can become longer or shorter when they come.
+    pub fn lost(&self) -> Option<(u32, u32)> {
+        self.passed.map(|passed| (self.end(), passed))
     }
 
     /// Sequence number behind all that was let pass, or `end` if that is behind it.
@@ -200,6 +219,26 @@ impl PartialLine {
     /// Whether a segment at `seq` is behind what is held back, and so is, too.
     pub fn is_held(&self, seq: u32) -> bool {
         self.held.is_some_and(|held| is_before(held, seq))
+    }
+
+    /// Tells what to do with a segment of `len` bytes at `seq`, behind what is held back. A sender that sends
+    /// it again, but not that, knows that to have arrived: it has passed some other way.
+    pub fn hold_behind(&mut self, seq: u32, len: usize) -> Hold {
+        let end = seq.wrapping_add(length(len));
+        if is_before(self.end, end) {
+            self.note_end(seq, len);
+            return Hold::Drop;
+        }
+        // It may come in many pieces, in order.
+        if self.behind == 0 || !is_before(self.behind_seq, seq) {
+            self.behind = self.behind.saturating_add(1);
+            self.behind_seq = seq;
+        }
+        if self.behind <= PATIENCE {
+            return Hold::Drop;
+        }
+        self.let_pass(end);
+        Hold::Pass
     }
 
     /// Notes that there has been a segment of `len` bytes at `seq`: its sender sends more.
@@ -309,6 +348,9 @@ impl PartialLine {
             (None, None) => return Hold::Pass,
         };
         self.held = Some(held);
+        if !is_before(held, seq) {
+            self.behind = 0;
+        }
         if !is_before(held, seq.wrapping_add(length(len))) {
             return Hold::Pass;
         }

@@ -158,6 +158,11 @@ pub trait LineSession: Sync + 'static {
     /// Where in the bytes it stands, and is rewritten.
     fn span(found: &Self::Found) -> Span;
 
+    /// Whether that can be rewritten: what it says stands there.
+    fn is_text(_found: &Self::Found) -> bool {
+        true
+    }
+
     /// Which lines are kept that are not whole yet.
     fn kept(&self) -> Kept<'_>;
 }

@@ -9,7 +9,10 @@ use super::{
         Verdict, //
     },
     join,
-    lines::length,
+    lines::{
+        is_before,
+        length, //
+    },
     Cursor,
     LineSession,
     PartialLine,
@@ -26,9 +29,28 @@ pub(super) fn segment<S: LineSession, P: Payload<S>>(
     direction: Direction,
     segment: Segment,
     payload: &mut P,
-    mut cursor: Cursor,
+    cursor: Cursor,
 ) -> Verdict {
-    let mut walk = Walk::new(segment);
+    through(
+        session,
+        direction,
+        segment,
+        payload,
+        cursor,
+        Walk::new(segment),
+    )
+}
+
+/// The same, where something may be missing before it: then `walk` knows.
+#[inline]
+pub(super) fn through<S: LineSession, P: Payload<S>>(
+    session: &S,
+    direction: Direction,
+    segment: Segment,
+    payload: &mut P,
+    mut cursor: Cursor,
+    mut walk: Walk,
+) -> Verdict {
     let is_again = cursor.is_again();
     let mut at = At {
         base: 0,
@@ -50,6 +72,10 @@ pub(super) fn segment<S: LineSession, P: Payload<S>>(
         }
         let start = S::span(&found).start();
         let seq = at.seq_of(start);
+        if walk.is_lost(seq) && S::is_text(&found) {
+            payload.give_up();
+            continue;
+        }
         match payload.found(&found, at.base.saturating_add(start), seq) {
             Outcome::Unchanged | Outcome::Refused => {}
             Outcome::Rewritten { growth, .. } => {
@@ -120,6 +146,8 @@ pub(super) struct Walk {
     /// Whether what was done has to be done again when the segment comes again.
     pub(super) is_to_repeat: bool,
     found: usize,
+    /// See [`PartialLine::lost`].
+    pub(super) lost: Option<(u32, u32)>,
 }
 
 impl Walk {
@@ -129,7 +157,14 @@ impl Walk {
             changed: segment.seq,
             is_to_repeat: false,
             found: 0,
+            lost: None,
         }
+    }
+
+    /// Whether what is at sequence number `seq` was overtaken by something that has passed.
+    fn is_lost(&self, seq: u32) -> bool {
+        self.lost
+            .is_some_and(|(from, end)| !is_before(seq, from) && is_before(seq, end))
     }
 
     /// Counts something found, and tells whether it is one too many.
@@ -147,8 +182,11 @@ impl Walk {
     }
 
     pub(super) fn grow(&mut self, seq: u32, by: i32) {
-        self.growth = self.growth.wrapping_add(by);
-        self.changed = seq;
+        // The kernel corrects anew whenever it is told of a place further on.
+        if by != 0 {
+            self.growth = self.growth.wrapping_add(by);
+            self.changed = seq;
+        }
         self.is_to_repeat = true;
     }
 

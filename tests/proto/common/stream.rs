@@ -78,6 +78,8 @@ pub struct Firewall<S> {
     pub seen: Vec<(u32, u16)>,
     /// Size of the windows that a payload is read in.
     pub window: usize,
+    /// What the kernel was told last: behind which sequence number lengths change, and by how much.
+    pub adjusted: Option<(u32, i32)>,
 }
 
 impl<S: Found> Firewall<S> {
@@ -93,6 +95,7 @@ impl<S: Found> Firewall<S> {
             stopped: 0,
             seen: Vec::new(),
             window: usize::MAX,
+            adjusted: None,
         }
     }
 
@@ -162,8 +165,9 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
         false
     }
 
-    fn adjust(&mut self, _: u32, growth: i32) {
+    fn adjust(&mut self, seq: u32, growth: i32) {
         self.growth += growth;
+        self.firewall.adjusted = Some((seq, growth));
     }
 
     fn window<'b>(&'b self, at: usize, _: &'b mut [u8]) -> Window<'b> {
