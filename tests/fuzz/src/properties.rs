@@ -2,7 +2,7 @@
 
 //! The properties.
 
-mod lines;
+pub(crate) mod lines;
 
 use std::time::{
     Duration,
@@ -119,7 +119,7 @@ fn check_one(
         assert_eq!(found, in_windows.segment(direction, seq, &packet.bytes));
         change(&mut found);
         for found in &found {
-            let place = Place::new(conversation, found);
+            let place = Place::at(conversation.seqs, found);
             says_the_same_again(found.direction, found, place.text(conversation));
             is_inverse_of_emit(found.direction, found);
             all.push(place);
@@ -141,18 +141,7 @@ fn check_one(
         "{conversation:?}"
     );
     // Where nothing is looked at any more, a line that was kept before stays.
-    let is_heard = match protocol {
-        Protocol::Ftp | Protocol::Irc => {
-            let [client, server] = &conversation.streams;
-            let is_auth = |word: &[u8]| word.eq_ignore_ascii_case(b"AUTH");
-            // TLS may have been asked for before anybody listened.
-            let is_tls = |code: &[u8]| matches!(code, b"234" | b"334" | b"670");
-            conversation.origin != Origin::Begun
-                && !client.windows(4).any(is_auth)
-                && !server.windows(3).any(is_tls)
-        }
-        _ => true,
-    };
+    let is_heard = !session.has_fallen_silent();
     let is_done = |stream: &Vec<u8>| stream.last().is_none_or(|byte| *byte == b'\n');
     if is_heard && !conversation.has_overtaking && conversation.streams.iter().all(is_done) {
         assert!(!session.is_keeping(), "a line is kept in {conversation:?}");
@@ -168,8 +157,9 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn new(conversation: &Conversation, found: &Found) -> Self {
-        let seq = conversation.seqs[index(found.direction)];
+    /// Where the streams of a connection begin at `seqs`.
+    pub(crate) fn at(seqs: [u32; 2], found: &Found) -> Self {
+        let seq = seqs[index(found.direction)];
         Self {
             direction: found.direction,
             expected: Expected {

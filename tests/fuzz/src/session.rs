@@ -84,6 +84,8 @@ pub struct Found {
     pub len: usize,
     /// Whether it has its place in the dialogue.
     pub is_admitted: bool,
+    /// Whether it will have it once the server has greeted.
+    pub is_early: bool,
 }
 
 impl Found {
@@ -101,6 +103,7 @@ impl Found {
             seq,
             len,
             is_admitted: true,
+            is_early: false,
         }
     }
 }
@@ -182,6 +185,7 @@ impl Conversation {
                     seq,
                     len: 0,
                     is_admitted: true,
+                    is_early: false,
                 }));
             }
             // Nobody looks there.
@@ -199,18 +203,27 @@ impl Conversation {
         }
     }
 
+    /// Whether nothing was read any more from some point on, since it was another protocol or encrypted.
+    pub fn has_fallen_silent(&self) -> bool {
+        match &self.0 {
+            State::Ftp(stream) => stream.is_silent,
+            State::Irc(stream) => stream.is_silent,
+            State::Amanda | State::Tftp => false,
+        }
+    }
+
     /// Whether part of a line is kept.
     pub fn is_keeping(&self) -> bool {
         match &self.0 {
-            State::Ftp(stream) => stream.kept.iter().any(Option::is_some),
-            State::Irc(stream) => stream.kept.iter().any(Option::is_some),
+            State::Ftp(stream) => stream.session.kept().is_any(),
+            State::Irc(stream) => stream.session.kept().is_any(),
             State::Amanda | State::Tftp => false,
         }
     }
 }
 
 /// With a port that NAT changed both directions are of interest.
-fn tell_any(session: &irc::Session) {
+pub(crate) fn tell_any(session: &irc::Session) {
     session.tell(NonZeroU16::MAX, NonZeroU16::MIN);
 }
 
@@ -234,7 +247,7 @@ pub fn alone(direction: Direction, kind: Kind, line: &[u8]) -> Option<Found> {
 }
 
 /// What a protocol that talks in lines has to say for itself.
-trait Talk: LineSession {
+pub(crate) trait Talk: LineSession {
     /// Describes what is found at `seq`; `early` is what was found before the server greeted.
     fn describe(&self, found: &Self::Found, seq: u32, early: &mut Option<Found>) -> Found;
 }
@@ -248,14 +261,16 @@ impl Talk for ftp::Session {
             assert_eq!(early.port, f.port.get());
             return Found {
                 is_admitted: true,
+                is_early: false,
                 ..early
             };
         }
         let found = Found {
             is_admitted: admitted.is_ok(),
+            is_early: admitted == Err(ftp::Refusal::Early),
             ..Found::new(Kind::Ftp(f.kind), f.address, f.port, seq, f.span.len())
         };
-        if admitted == Err(ftp::Refusal::Early) {
+        if found.is_early {
             self.defer(f.kind, seq, f.port);
             *early = Some(found);
         }
@@ -280,6 +295,7 @@ struct Stream<S> {
     /// What the client announced before the server greeted.
     early: Option<Found>,
     has_given_up: bool,
+    is_silent: bool,
     options: Options,
 }
 
@@ -293,6 +309,7 @@ impl<S: Talk> Stream<S> {
             kept: [None, None],
             early: None,
             has_given_up: false,
+            is_silent: false,
             options,
         }
     }
@@ -311,7 +328,9 @@ impl<S: Talk> Stream<S> {
         };
         let verdict = stream::segment(session, direction, At(seq), &mut on);
         assert_eq!(verdict, Verdict::Accept);
-        on.all
+        let all = on.all;
+        self.is_silent |= session.take_news().is_some();
+        all
     }
 }
 
@@ -328,7 +347,7 @@ struct OnSegment<'a, S> {
 
 /// The header of a segment in the middle of a connection.
 #[derive(Clone, Copy)]
-struct At(u32);
+pub(crate) struct At(pub(crate) u32);
 
 impl Header for At {
     fn seq(self) -> u32 {

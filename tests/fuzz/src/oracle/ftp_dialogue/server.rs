@@ -143,8 +143,9 @@ impl World {
         let answer = self.answer(code);
         let mut closed = ended.close(code, line);
         let own = match multi {
-            // It began before the question came: some may take it for its answer.
-            Some(multi) if multi.first == Verdict::No && answer != Verdict::No => {
+            // It began before the question came: some may take it for its answer, others for that of the
+            // command that was open then.
+            Some(multi) if multi.first != Verdict::Yes && answer != Verdict::No => {
                 closed.extend(ended.close_at(0, code, line));
                 Verdict::Either
             }
