@@ -8,6 +8,7 @@
 pub mod conversation;
 pub mod corpus;
 pub mod dialogues;
+pub mod nat;
 mod oracle;
 pub mod phrases;
 mod properties;

@@ -18,13 +18,21 @@ use std::{
 use conntrack_fuzz::{
     corpus,
     dialogues,
+    nat,
     phrases,
     session::Protocol, //
 };
 
-/// What a fuzzer begins with, too: the dialogues of the tables, and some of phrases.
+/// What a fuzzer begins with, too: the dialogues of the tables, and some of phrases; with NAT also some
+/// with accidents.
 fn begun_with(file: &str) -> Vec<Vec<u8>> {
-    let is_it = |known: &&(&str, Protocol)| Path::new(file).ends_with(known.0);
+    let name = Path::new(file).file_name().and_then(|name| name.to_str());
+    let name = name.unwrap_or_default();
+    if let Some(name) = name.strip_suffix("_nat") {
+        let accidents = (0..300).map(nat::any);
+        return begun_with(name).into_iter().chain(accidents).collect();
+    }
+    let is_it = |known: &&(&str, Protocol)| name == known.0;
     match Protocol::ALL.iter().find(is_it) {
         Some((_, protocol @ (Protocol::Ftp | Protocol::Irc))) => {
             let table = dialogues::table(*protocol);
@@ -45,7 +53,8 @@ fn main() -> Result<()> {
     {
         ["unpack", file, folder] => {
             fs::create_dir_all(folder)?;
-            let kept = corpus::read(&fs::read_to_string(file)?);
+            // A target that is new has none.
+            let kept = corpus::read(&fs::read_to_string(file).unwrap_or_default());
             for (i, input) in kept.iter().chain(&begun_with(file)).enumerate() {
                 fs::write(Path::new(folder).join(format!("kept-{i}")), input)?;
             }

@@ -93,6 +93,19 @@ pub fn announced(protocol: Protocol, conversation: &Conversation) -> Vec<Announc
     all
 }
 
+/// Returns where something is announced in `conversation`, whatever is to be said of that.
+pub fn places(protocol: Protocol, conversation: &Conversation) -> Vec<(Direction, Expected)> {
+    let lines = lines(conversation).into_iter();
+    let all = lines.flat_map(|line| {
+        let found = in_line(protocol, line.direction, &line.text).into_iter();
+        found.map(move |expected| {
+            let start = line.start + expected.start;
+            (line.direction, Expected { start, ..expected })
+        })
+    });
+    all.collect()
+}
+
 /// Whether what stands at `at` in the stream of `direction` must be believed; [`None`] if nobody has a word
 /// to say there.
 pub fn verdict_at(

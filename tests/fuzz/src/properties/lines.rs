@@ -21,6 +21,7 @@ use crate::{
         announced::{
             announced,
             in_line,
+            places,
             Announced, //
         },
         dialogue::Verdict,
@@ -35,14 +36,24 @@ use crate::{
 const BOTH: [Direction; 2] = [Direction::Original, Direction::Reply];
 
 /// What is found is there, and what is believed is what has its place in the dialogue.
-pub(super) fn check(protocol: Protocol, conversation: &Conversation, all: &[Place]) {
-    let announced = announced(protocol, conversation);
-    nothing_else(protocol, conversation, all, &announced);
+pub(crate) fn check(protocol: Protocol, conversation: &Conversation, all: &[Place]) {
+    check_where(protocol, conversation, all, |_| true);
+}
+
+/// The same, where not all that should be believed `must_be`.
+pub(crate) fn check_where(
+    protocol: Protocol,
+    conversation: &Conversation,
+    all: &[Place],
+    must_be: impl Fn(&Expected) -> bool,
+) {
+    nothing_else(protocol, conversation, all);
     if conversation.has_overtaking {
         // Who can tell what was said first?
         nothing_unasked(conversation, all);
         return;
     }
+    let announced = announced(protocol, conversation);
     for Announced {
         direction,
         expected,
@@ -53,7 +64,7 @@ pub(super) fn check(protocol: Protocol, conversation: &Conversation, all: &[Plac
         let is_believed = all.iter().filter(is_it).any(|place| place.is_admitted);
         match verdict {
             Verdict::Yes => assert!(
-                is_believed,
+                is_believed || !must_be(expected),
                 "{expected:?} must be believed: {conversation:?}"
             ),
             Verdict::No => assert!(
@@ -64,6 +75,12 @@ pub(super) fn check(protocol: Protocol, conversation: &Conversation, all: &[Plac
         }
     }
     in_order(conversation, all);
+}
+
+/// The same where some of what was announced may not have been found.
+pub(crate) fn is_sound(protocol: Protocol, conversation: &Conversation, all: &[Place]) {
+    nothing_else(protocol, conversation, all);
+    nothing_unasked(conversation, all);
 }
 
 /// What is found once is not found again, unless a packet comes again.
@@ -82,16 +99,8 @@ fn in_order(conversation: &Conversation, all: &[Place]) {
 }
 
 /// Nothing is found that is not there, in whatever order the packets come.
-fn nothing_else(
-    protocol: Protocol,
-    conversation: &Conversation,
-    all: &[Place],
-    announced: &[Announced],
-) {
-    let mut wanted: Vec<(Direction, Expected)> = announced
-        .iter()
-        .map(|announced| (announced.direction, announced.expected))
-        .collect();
+fn nothing_else(protocol: Protocol, conversation: &Conversation, all: &[Place]) {
+    let mut wanted = places(protocol, conversation);
     for direction in BOTH {
         let mut start = 0;
         let stream = &conversation.streams[index(direction)];
@@ -175,7 +184,10 @@ fn words(stream: &[u8]) -> Vec<Vec<u8>> {
     lines
         .flat_map(|line| {
             let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-            let words = line.split(is_end).filter(|word| !word.is_empty());
+            // The tags of a message are one word.
+            let tags = line.iter().position(|byte| *byte == b' ');
+            let tags = tags.filter(|_| line.starts_with(b"@")).unwrap_or(0);
+            let words = line[tags..].split(is_end).filter(|word| !word.is_empty());
             words.take(3).map(<[u8]>::to_ascii_uppercase)
         })
         .collect()
