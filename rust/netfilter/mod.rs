@@ -16,7 +16,7 @@ mod conn;
 pub mod count;
 mod expect;
 mod helper;
-mod module;
+pub mod module;
 mod packet;
 pub mod param;
 mod per_net;

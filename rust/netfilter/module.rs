@@ -13,14 +13,23 @@ use super::{
 };
 use kernel::prelude::*;
 
-/// Tells `modinfo` of which build a module is: the hash of all sources, see Kbuild.
+/// The version of all modules, for `modinfo` and `/sys/module/*/version`: what `MODULE_VERSION` writes in C,
+/// and `module!` has no key for. `CHANGELOG.md` says what is in it.
+pub const VERSION: &str = "version=1.0\0";
+
+/// Tells `modinfo` of which version and which build a module is.
 ///
-/// It is part of the names of what the modules export, too, so the kernel refuses one that is not of
-/// the same build as those it needs.
+/// The build is the hash of all sources, see Kbuild. It is part of the names of what the modules export,
+/// too, so the kernel refuses one that is not of the same build as those it needs.
 #[macro_export]
 macro_rules! build_info {
     () => {
         const _: () = {
+            use $crate::netfilter::{
+                module::VERSION,
+                param::bytes, //
+            };
+
             const BUILD: &str = concat!("build=", env!("NF_BUILD"), "\0");
             assert!(
                 env!("NF_BUILD").len() == 16,
@@ -28,7 +37,10 @@ macro_rules! build_info {
             );
             #[link_section = ".modinfo"]
             #[used(compiler)]
-            static MODINFO: [u8; BUILD.len()] = $crate::netfilter::param::bytes(BUILD);
+            static MODINFO_VERSION: [u8; VERSION.len()] = bytes(VERSION);
+            #[link_section = ".modinfo"]
+            #[used(compiler)]
+            static MODINFO_BUILD: [u8; BUILD.len()] = bytes(BUILD);
         };
     };
 }
