@@ -37,7 +37,7 @@ def _calls(found):
 
 
 def short(found):
-    """The table of the README: IPv4, and the two places that matter; a cross where a goal is not met."""
+    """The table of docs/performance.md: IPv4, and the two places that matter; a cross where a goal is not met."""
     rows = []
     for case in cases.CASES:
         name, _, version = case.name.rpartition(", ")

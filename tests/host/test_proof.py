@@ -9,7 +9,7 @@ from conftest import TOP, run
 
 
 def test_differences_from_mainline():
-    """Each difference is of a class that the README tells of; see tests/diff."""
+    """Each difference is of a class that docs/behaviour.md tells of; see tests/diff."""
     last = run("scripts/rust", "diff", "1000000").splitlines()[-1]
     counts = re.fullmatch(r"(\d+) inputs \(seed 1\): (\d+) opened alike, (\d+) with differences of (\d+) classes, "
                           r"0 with an unknown one", last)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ways in which the core and mainline may differ. Each is a decision that README.md tells of;
+//! The ways in which the core and mainline may differ. Each is a decision that docs/behaviour.md tells of;
 //! a difference that is none of them is a mistake.
 
 macro_rules! classes {
