@@ -8,7 +8,7 @@ export KDIR
 
 .DEFAULT_GOAL := all
 .PHONY: all setup newest modules_install install uninstall clean distclean demo test test-debug diff-test fuzz \
-	fuzz-keep coverage bench bench-more fmt fmt-check clippy doc shell help
+	fuzz-keep coverage bench bench-more fmt fmt-check clippy doc pictures shell help
 
 all: ## build the modules
 	@scripts/kbuild modules
@@ -68,6 +68,9 @@ clippy: ## check the Rust code with the kernel's lints
 
 doc: ## build the documentation of the code, in build/doc
 	@scripts/rust doc
+
+pictures: ## draw the pictures of docs/ anew
+	@scripts/pictures
 
 clean: ## remove what was built
 	@rm -rf build
