@@ -19,7 +19,7 @@ setup: ## set up everything that building and testing need, in the cache folder
 newest: ## look for a newer stock kernel and set it up
 	@scripts/setup newest
 
-install: all ## install the modules and their modprobe.d file (INSTALL_MOD_PATH= for another root)
+install: all ## install modules, modprobe.d file and manual page (INSTALL_MOD_PATH= for another root)
 	@scripts/install
 
 modules_install: install ## the same, by the name that kernel people type

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
+# The protocols, by the files that they have at the top.
+NAMES = sorted(path.name.removesuffix("_helper.rs") for path in TOP.glob("*_helper.rs"))
 
 
 def run(*command, **options):

@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-from conftest import TOP, run
+from conftest import NAMES, TOP, run
 
-NAMES = ("ftp", "irc", "tftp", "amanda")
 CONF = "etc/modprobe.d/ip_conntrack_rust.conf"
+MANUAL = "usr/local/share/man/man8/ip_conntrack_rust.8"
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ def test_install_and_uninstall(make, modprobe, tmp_path):
     make("install")
     assert _installed(tmp_path) == {f"ip_{kind}_{name}" for kind in ("conntrack", "nat") for name in (*NAMES, "core")}
     assert (tmp_path / CONF).read_bytes() == (TOP / "scripts/modprobe.d/ip_conntrack_rust.conf").read_bytes()
+    assert (tmp_path / MANUAL).read_bytes() == (TOP / "docs/man/ip_conntrack_rust.8").read_bytes()
     for name in NAMES:
         loaded = [line.split("/")[-1].split(".ko")[0] for line in modprobe("--show-depends", f"ip_nat_{name}").splitlines()
                   if line.startswith("insmod")]
@@ -50,7 +51,7 @@ def test_install_and_uninstall(make, modprobe, tmp_path):
     # A second time changes nothing.
     make("install")
     make("uninstall")
-    assert _installed(tmp_path) == set() and not (tmp_path / CONF).exists()
+    assert _installed(tmp_path) == set() and not (tmp_path / CONF).exists() and not (tmp_path / MANUAL).exists()
     for index in tmp_path.rglob("modules.*"):
         assert b"ip_conntrack" not in index.read_bytes(), index
 
