@@ -24,7 +24,7 @@ def draw(found, path):
     for shift, (place, colour) in zip((-0.2, 0.2), COLOURS.items()):
         rows = [row + shift for row in range(len(shown))]
         axes.barh(rows, [goals.ratio(found, case, place) for case in shown], 0.38, color=colour, label=WHERE[place])
-        limits = [goals.ratio_limit(case, place) for case in shown]
+        limits = [goals.ratio_limit(case) for case in shown]
         axes.plot(limits, rows, "|", color="black", markersize=6, label="goal" if place == "fragment" else None)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(shown)), [case.name for case in shown])

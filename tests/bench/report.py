@@ -11,7 +11,7 @@ def _cells(found, case, place):
     stock, ours = found["stock"][case.name][place], (found["ours"].get(case.name) or {}).get(place)
     if ours is None:
         return [f"{stock['median']:,}", "missing", "", "", "missing"]
-    ratio, limit = goals.ratio(found, case, place), goals.ratio_limit(case, place)
+    ratio, limit = goals.ratio(found, case, place), goals.ratio_limit(case)
     state = "" if limit is None else "met" if ratio <= limit else "not met"
     wrong = stock["wrong"] or ours["wrong"]
     return [f"{stock['median']:,}", f"{ours['median']:,}", f"{ratio:.2f}", "" if limit is None else f"≤ {limit:.2f}",
