@@ -24,7 +24,17 @@ impl Code {
 
     /// Its digits.
     pub(super) fn digits(self) -> [u8; 3] {
-        let digit = |place: u16| b'0'.wrapping_add(u8::try_from(self.0 / place % 10).unwrap_or(0));
+        let digit = |place: u16| {
+            let value = self
+                .0
+                .checked_div(place)
+                .and_then(|value| value.checked_rem(10));
+            b'0'.wrapping_add(
+                value
+                    .and_then(|value| u8::try_from(value).ok())
+                    .unwrap_or(0),
+            )
+        };
         [digit(100), digit(10), digit(1)]
     }
 
