@@ -158,7 +158,7 @@ fn oracle_within(
                 }
                 let is_kept = !line.ends_with(b"\n")
                     && (line.starts_with(b"227") || line.starts_with(b"229"))
-                    && oracle(direction, &one).is_none();
+                    && parse(direction, &one) == Err(Reject::Incomplete);
                 let is_reply = is_reply && !is_kept;
                 let is_first = is_reply && line[3] == b'-';
                 let is_last = is_reply && b" \r\n".contains(&line[3]);
