@@ -199,3 +199,19 @@ fn question_before_what_is_held_back() {
     let wanted = "227 ok (203,0,113,1,4,2)\r\n200 ok\r\n227 ok (10,0,0,1,4,3)\r\n";
     assert_eq!(String::from_utf8(passed).unwrap(), wanted);
 }
+
+/// A payload in several pieces is in one piece once something in it was rewritten; what is behind that is
+/// found all the same.
+#[test]
+fn what_is_in_pieces_becomes_one_piece() {
+    let filler = b"NOOP\r\n".repeat(300);
+    let said = [&filler, PORT, &filler, PORT].concat();
+    let mut firewall = Firewall::<ftp::Session>::new(true);
+    firewall.window = 512;
+    let passed = firewall.pass(Original, 1, &said);
+    assert_eq!(
+        passed,
+        Some([&filler, NEW_PORT, &filler, NEW_PORT].concat())
+    );
+    assert_eq!(firewall.seen.len(), 2);
+}

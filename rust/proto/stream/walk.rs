@@ -58,9 +58,12 @@ pub(super) fn through<S: LineSession, P: Payload<S>>(
     };
     let len = loop {
         let found = match payload.whole() {
-            Some(bytes) => session
-                .next(direction, bytes, &mut cursor)
-                .ok_or(bytes.len()),
+            // It may have been in several pieces until something was rewritten.
+            Some(bytes) => {
+                let bytes = bytes.get(at.base..).unwrap_or_default();
+                let found = session.next(direction, bytes, &mut cursor);
+                found.ok_or(bytes.len())
+            }
             None => next_in_windows(session, direction, payload, &mut at, &mut cursor),
         };
         let found = match found {

@@ -117,6 +117,7 @@ impl<S: Found> Firewall<S> {
             bytes: bytes.to_vec(),
             growth: 0,
             has_lost: false,
+            is_linear: false,
         };
         let verdict = stream::segment(&session, direction, At(seq), &mut on);
         let growth = on.growth;
@@ -139,6 +140,8 @@ struct OnSegment<'a, S> {
     bytes: Vec<u8>,
     growth: i32,
     has_lost: bool,
+    /// Whether it is in one piece, as the kernel makes it when something in it is rewritten.
+    is_linear: bool,
 }
 
 impl<S> OnSegment<'_, S> {
@@ -154,7 +157,7 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
     type Line = Box<PartialLine>;
 
     fn whole(&self) -> Option<&[u8]> {
-        (self.bytes.len() <= self.firewall.window).then_some(&self.bytes)
+        (self.is_linear || self.bytes.len() <= self.firewall.window).then_some(&self.bytes)
     }
 
     fn size(&self) -> usize {
@@ -172,7 +175,10 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
 
     fn window<'b>(&'b self, at: usize, _: &'b mut [u8]) -> Window<'b> {
         let rest = &self.bytes[at..];
-        let len = rest.len().min(self.firewall.window);
+        let len = match self.whole() {
+            Some(_) => rest.len(),
+            None => rest.len().min(self.firewall.window),
+        };
         Window {
             bytes: &rest[..len],
             is_last: len == rest.len(),
@@ -190,6 +196,7 @@ impl<S: Found> Payload<S> for OnSegment<'_, S> {
         let end = at + S::span(found).len();
         let growth = text.len() as i32 - (end - at) as i32;
         self.bytes.splice(at..end, text);
+        self.is_linear = true;
         Outcome::Rewritten {
             growth,
             port: S::port(found),
