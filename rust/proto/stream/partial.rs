@@ -58,7 +58,7 @@ pub struct PartialLine {
     stalls: u8,
     /// How often something behind that has come again, and that itself has not.
     behind: u8,
-    /// Where that begins.
+    /// Where the last segment of that began.
     behind_seq: u32,
     /// How many segments came while something was missing before them.
     ahead: u8,
@@ -229,11 +229,11 @@ impl PartialLine {
             self.note_end(seq, len);
             return Hold::Drop;
         }
-        // It may come in many pieces, in order.
-        if self.behind == 0 || !is_before(self.behind_seq, seq) {
+        // It may come in many pieces, in order: its sender begins anew where it goes back.
+        if !is_before(self.behind_seq, seq) {
             self.behind = self.behind.saturating_add(1);
-            self.behind_seq = seq;
         }
+        self.behind_seq = seq;
         if self.behind <= PATIENCE {
             return Hold::Drop;
         }
