@@ -47,7 +47,9 @@ pub(super) enum Limit {
     Newline,
     /// A segment is sent again that is not the last with the end of a line, or begins elsewhere.
     Start,
-    /// A line had to give way while it was held back.
+    /// So much was missing that nobody waits for it.
+    Gap,
+    /// A line had to give way while it was held back, or was let go since its sender waited, and comes again.
     Lost,
     /// Nothing is read any more since something behind what was rewritten was another protocol, or encrypted.
     Silent,
@@ -118,6 +120,8 @@ impl<S: Half> Network<'_, '_, S> {
             Some(Limit::Left)
         } else if self.heard[side].is_some_and(|first| from < first) {
             Some(Limit::Beginning)
+        } else if self.has_gap[side] {
+            Some(Limit::Gap)
         } else {
             self.has_lost_lines[side].then_some(Limit::Lost)
         }

@@ -53,6 +53,9 @@ use crate::{
     },
 };
 
+/// A gap of so many bytes is not waited for.
+const GAP: isize = 512;
+
 /// So often is something sent again, when nothing is lost any more, before some of it must have arrived.
 const PATIENCE: usize = 8;
 
@@ -151,10 +154,12 @@ pub(super) struct Network<'a, 'b, S> {
     pub(super) ends: [isize; 2],
     /// How far all was that came.
     pub(super) furthest: [isize; 2],
-    /// A line was not kept, so it is not known what has passed.
+    /// A line was not kept, or let go, so it is not known what has passed.
     pub(super) has_lost_lines: [bool; 2],
     /// Which bytes have passed.
     pub(super) passed: [Vec<bool>; 2],
+    /// More was missing once before a segment than is waited for.
+    pub(super) has_gap: [bool; 2],
     /// Where the first segment began that was heard, if nobody knew where that would be.
     pub(super) heard: [Option<isize>; 2],
     /// Whether nobody knows where the next one begins that is.
@@ -208,6 +213,7 @@ impl<'a, 'b, S: Half> Network<'a, 'b, S> {
                 .streams
                 .each_ref()
                 .map(|stream| vec![false; stream.len()]),
+            has_gap: [false; 2],
             heard: [None; 2],
             is_unknown: [said.origin != Origin::Begun; 2],
             has_overtaking: false,
@@ -396,8 +402,11 @@ impl<'a, 'b, S: Half> Network<'a, 'b, S> {
         } else if std::mem::take(&mut self.is_unknown[side]) {
             self.heard[side] = Some(from);
         }
+        self.has_gap[side] |= from - self.furthest[side] >= GAP;
         self.has_overtaking |= self.furthest[side] < from;
+        let given_up = self.firewall.given_up;
         let passed = self.firewall.pass(direction, seq, &bytes, trouble);
+        self.has_lost_lines[side] |= self.firewall.given_up > given_up;
         if SHOWS.load(Relaxed) {
             let shown = |bytes: &Vec<u8>| bytes.escape_ascii().to_string();
             let out = passed.bytes.as_ref().map(shown);
