@@ -224,7 +224,7 @@ impl super::dialogue::World for World {
             }
             None => self.hear_clear(line),
             Some(secret) if line.is_in_record || line.segment == secret.since => vec![same],
-            Some(_) if line.is_text() => self.hear_first(line),
+            Some(_) if line.is_in_text && line.is_text() => self.hear_first(line),
             // Nobody can tell how much of what is encrypted looks like lines.
             Some(_) => {
                 let mut all = self.hear_first(line);

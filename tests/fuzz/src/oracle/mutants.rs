@@ -51,6 +51,7 @@ fn without_memory(conversation: &Conversation) -> Vec<Line> {
                 segment: i,
                 behind: super::stream::Behind::Nothing,
                 is_in_record: false,
+                is_in_text: true,
                 is_in_middle: false,
             });
             start += text.len();

@@ -41,6 +41,8 @@ pub struct Line {
     pub behind: Behind,
     /// Whether that segment begins as a TLS record does.
     pub is_in_record: bool,
+    /// Whether there is nothing in that segment that no text has.
+    pub is_in_text: bool,
     /// It is none: a segment that does not look like TLS begins here, in the middle of a line that
     /// does not look like text.
     pub is_in_middle: bool,
@@ -190,6 +192,7 @@ impl<'a> Side<'a> {
             segment,
             behind: self.behind(start),
             is_in_record: matches!(packet.bytes.as_slice(), [0x14..=0x18, 3, ..]),
+            is_in_text: is_text(&packet.bytes),
             is_in_middle: false,
         }
     }
