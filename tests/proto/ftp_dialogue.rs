@@ -341,3 +341,20 @@ fn reply_of_several_lines_is_counted_for_its_question() {
     talk.client("STAT\r\n");
     assert_eq!(talk.server(PASV), UNASKED);
 }
+
+/// More questions at a time than numbers can tell apart: once all have their replies none is open.
+#[test]
+fn no_question_is_left_of_many() {
+    for many in 1..80 {
+        let mut talk = Talk::greeted();
+        for _ in 0..many {
+            talk.client("PASV\r\n");
+        }
+        // The first is to the command before.
+        for _ in 0..=many {
+            talk.server("500 no\r\n");
+        }
+        talk.client("STAT\r\n");
+        assert_eq!(talk.server(PASV), UNASKED, "{many}");
+    }
+}

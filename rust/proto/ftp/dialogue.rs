@@ -254,6 +254,13 @@ impl Dialogue {
         }
     }
 
+    /// Notes that all commands have their replies.
+    pub(super) fn forget_questions(&self) {
+        if self.pending.is_any() {
+            self.pending.clear();
+        }
+    }
+
     /// Takes note of the final reply with which the server greets. Tells whether an announcement was
     /// deferred that counts now.
     pub(super) fn greet(&self, code: Code) -> bool {

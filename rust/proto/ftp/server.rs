@@ -84,6 +84,10 @@ impl Session {
                 self.dialogue.note_success(code);
                 if found.is_none() {
                     self.dialogue.answer(code, number);
+                    if number == self.original.count() {
+                        // None is open, also if there were more than numbers can tell apart.
+                        self.dialogue.forget_questions();
+                    }
                 }
             }
         }
