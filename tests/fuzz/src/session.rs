@@ -145,9 +145,9 @@ impl Conversation {
     /// SYN and SYN-ACK are seen: the client and the server say their first bytes at `seqs`.
     pub fn begin(&mut self, seqs: [u32; 2]) {
         match &mut self.0 {
-            State::Ftp(stream) => stream.session.begin(seqs[0], seqs[1]),
+            State::Ftp(stream) => stream.begin(seqs),
             State::Irc(stream) => {
-                stream.session.begin(seqs[0], seqs[1]);
+                stream.begin(seqs);
                 tell_any(&stream.session);
             }
             State::Amanda | State::Tftp => {}
@@ -312,6 +312,12 @@ impl<S: Talk> Stream<S> {
             is_silent: false,
             options,
         }
+    }
+
+    fn begin(&mut self, [original, reply]: [u32; 2]) {
+        self.session.begin(original, reply);
+        self.has_given_up = false;
+        self.is_silent = false;
     }
 
     fn segment(&mut self, direction: Direction, seq: u32, bytes: &[u8]) -> Vec<Found> {
