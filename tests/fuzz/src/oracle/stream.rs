@@ -24,6 +24,9 @@ pub enum Behind {
     Unclear,
 }
 
+/// What is longer may as well be part of something encrypted.
+const LONG: usize = 256;
+
 /// A line.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -41,7 +44,7 @@ pub struct Line {
     pub behind: Behind,
     /// Whether that segment begins as a TLS record does.
     pub is_in_record: bool,
-    /// Whether there is nothing in that segment that no text has.
+    /// Whether that segment is whole lines of text, and of such a length as somebody may say at once.
     pub is_in_text: bool,
     /// It is none: a segment that does not look like TLS begins here, in the middle of a line that
     /// does not look like text.
@@ -192,7 +195,9 @@ impl<'a> Side<'a> {
             segment,
             behind: self.behind(start),
             is_in_record: matches!(packet.bytes.as_slice(), [0x14..=0x18, 3, ..]),
-            is_in_text: is_text(&packet.bytes),
+            is_in_text: is_text(&packet.bytes)
+                && packet.bytes.ends_with(b"\n")
+                && packet.bytes.len() <= LONG,
             is_in_middle: false,
         }
     }
