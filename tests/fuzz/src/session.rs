@@ -369,6 +369,29 @@ impl Header for At {
     }
 }
 
+/// What a payload of these `bytes` shows from offset `at` on: all if it is `whole`, else so much as is copied
+/// to `buffer`.
+pub(crate) fn window<'b>(
+    whole: Option<&'b [u8]>,
+    bytes: &[u8],
+    at: usize,
+    buffer: &'b mut [u8],
+) -> Window<'b> {
+    if let Some(whole) = whole {
+        return Window {
+            bytes: &whole[at..],
+            is_last: true,
+        };
+    }
+    let rest = &bytes[at..];
+    let len = rest.len().min(WINDOW);
+    buffer[..len].copy_from_slice(&rest[..len]);
+    Window {
+        bytes: &buffer[..len],
+        is_last: len == rest.len(),
+    }
+}
+
 impl<S: Talk> Payload<S> for OnSegment<'_, S> {
     type Line = Box<PartialLine>;
 
@@ -389,19 +412,7 @@ impl<S: Talk> Payload<S> for OnSegment<'_, S> {
     }
 
     fn window<'b>(&'b self, at: usize, buffer: &'b mut [u8]) -> Window<'b> {
-        let rest = &self.bytes[at..];
-        if !self.is_in_windows {
-            return Window {
-                bytes: rest,
-                is_last: true,
-            };
-        }
-        let len = rest.len().min(WINDOW);
-        buffer[..len].copy_from_slice(&rest[..len]);
-        Window {
-            bytes: &buffer[..len],
-            is_last: len == rest.len(),
-        }
+        window(self.whole(), self.bytes, at, buffer)
     }
 
     fn found(&mut self, found: &S::Found, at: usize, seq: u32) -> Outcome {

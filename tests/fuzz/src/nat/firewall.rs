@@ -9,8 +9,7 @@ use conntrack_proto::{
         self,
         PartialLine,
         Payload,
-        Window,
-        WINDOW, //
+        Window, //
     },
     Direction,
     Outcome,
@@ -29,6 +28,7 @@ use super::{
 use crate::{
     conversation::index,
     session::{
+        window,
         At,
         Found, //
     },
@@ -107,6 +107,7 @@ impl<S: Half> Firewall<S> {
             session: &session,
             direction,
             bytes: bytes.to_vec(),
+            is_linear: false,
             has_lost: false,
             trouble,
             passed: Passed {
@@ -153,6 +154,8 @@ struct OnSegment<'a, S> {
     session: &'a S,
     direction: Direction,
     bytes: Vec<u8>,
+    /// Whether it is in one piece, as the kernel makes it when something in it is rewritten.
+    is_linear: bool,
     has_lost: bool,
     trouble: Trouble,
     passed: Passed,
@@ -162,23 +165,11 @@ impl<S: Half> Payload<S> for OnSegment<'_, S> {
     type Line = Box<PartialLine>;
 
     fn window<'b>(&'b self, at: usize, buffer: &'b mut [u8]) -> Window<'b> {
-        let rest = &self.bytes[at..];
-        if !self.firewall.how.is_in_windows {
-            return Window {
-                bytes: rest,
-                is_last: true,
-            };
-        }
-        let len = rest.len().min(WINDOW);
-        buffer[..len].copy_from_slice(&rest[..len]);
-        Window {
-            bytes: &buffer[..len],
-            is_last: len == rest.len(),
-        }
+        window(self.whole(), &self.bytes, at, buffer)
     }
 
     fn whole(&self) -> Option<&[u8]> {
-        (!self.firewall.how.is_in_windows).then_some(&self.bytes)
+        (self.is_linear || !self.firewall.how.is_in_windows).then_some(&self.bytes)
     }
 
     fn size(&self) -> usize {
@@ -227,6 +218,7 @@ impl<S: Half> Payload<S> for OnSegment<'_, S> {
         self.passed.replaced.push((what, text.clone(), port));
         let by = usize::from(wrong == Wrong::RewritesBehind && end < self.bytes.len());
         self.bytes.splice(at + by..end + by, text);
+        self.is_linear = true;
         self.session.done(found, seq, &what, port);
         Outcome::Rewritten {
             growth,
