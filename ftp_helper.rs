@@ -140,10 +140,7 @@ impl Helper for Ftp {
 
     #[inline]
     fn help(packet: Packet<'_>, conn: Conn<'_, ftp::Session>) -> Verdict {
-        match conn.own_direction() {
-            Some(direction) => stream::look::<Ftp>(packet, conn, direction),
-            None => Verdict::Accept,
-        }
+        stream::look::<Ftp>(packet, conn)
     }
 
     fn picked_up(state: &ftp::Session) {

@@ -139,10 +139,7 @@ impl Helper for Irc {
 
     #[inline]
     fn help(packet: Packet<'_>, conn: Conn<'_, irc::Session>) -> Verdict {
-        match conn.own_direction() {
-            Some(direction) => stream::look::<Irc>(packet, conn, direction),
-            None => Verdict::Accept,
-        }
+        stream::look::<Irc>(packet, conn)
     }
 
     fn picked_up(state: &irc::Session) {

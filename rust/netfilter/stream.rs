@@ -31,7 +31,6 @@ use crate::proto::{
         Window,
         WINDOW, //
     },
-    Direction,
     Outcome, //
 };
 use core::sync::atomic::AtomicU32;
@@ -86,11 +85,10 @@ const MOST: u32 = 8;
 /// Packet and connection go on by value, and from the last call of each function: so the way of most
 /// packets needs no memory of its own.
 #[inline]
-pub fn look<H: LineHelper>(
-    packet: Packet<'_>,
-    conn: Conn<'_, H::State>,
-    direction: Direction,
-) -> Verdict {
+pub fn look<H: LineHelper>(packet: Packet<'_>, conn: Conn<'_, H::State>) -> Verdict {
+    let Some(direction) = conn.own_direction() else {
+        return Verdict::Accept;
+    };
     if conn.state().ignores(direction) {
         return Verdict::Accept;
     }
